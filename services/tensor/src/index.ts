@@ -1,1 +1,1 @@
-export {};
+export type { ByteSource, DType, StreamableSource, TensorInfo } from './types.js';
