@@ -68,7 +68,6 @@ export const uploadCompleteSchema = z.strictObject({
   digest: digestSchema,
   size: z.int().positive(),
   upload_id: z.string(),
-  parts: z.array(z.strictObject({ number: z.int().positive(), etag: z.string() })),
 });
 
 /** `POST /packages`: the archive was uploaded before; the manifest is the publisher's signed document. */

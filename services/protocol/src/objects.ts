@@ -44,9 +44,3 @@ export const objectKeys = {
 function hex(digest: string): string {
   return digest.slice('sha256:'.length);
 }
-
-/** A signed URL to read one object. */
-export const signedGetSchema = z.strictObject({
-  url: z.url(),
-  expires_at: z.string(),
-});

@@ -87,26 +87,44 @@ export const urlsRequestSchema = z.strictObject({
   /** Inputs to read: `package.archive`, `package.manifest`, `inputs.weights`, … */
   get: z.array(z.string()).max(20).default([]),
   /** The update to write, once its size and digest are known. */
-  put: z.strictObject({ size: z.int().positive(), digest: digestSchema }).optional(),
+  put: z
+    .strictObject({
+      size: z.int().positive(),
+      digest: digestSchema,
+      /** Sign the parts of this unfinished multipart upload again. */
+      upload_id: z.string().optional(),
+    })
+    .optional(),
 });
 export type UrlsRequest = z.infer<typeof urlsRequestSchema>;
-export const signedUploadSchema = z.strictObject({
-  kind: z.enum(['single', 'multipart']),
-  key: z.string(),
-  /** single: the URL to PUT to, with exactly these headers. */
-  url: z.string().optional(),
-  headers: z.record(z.string(), z.string()).default({}),
-  /** multipart */
-  upload_id: z.string().optional(),
-  part_size: z.int().positive().optional(),
-  parts: z
-    .array(z.strictObject({ number: z.int().positive(), url: z.string(), size: z.int().positive() }))
-    .optional(),
-  expires_at: z.string(),
-});
+/** What the object store's `signPut` answers, passed on as it is (times in milliseconds since 1970, sizes in bytes). */
+export const signedUploadSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('single'),
+    url: z.string(),
+    headers: z.record(z.string(), z.string()),
+    expiresAt: z.number(),
+  }),
+  z.strictObject({
+    kind: z.literal('multipart'),
+    uploadId: z.string(),
+    partSize: z.int().positive(),
+    parts: z.array(
+      z.strictObject({
+        number: z.int().positive(),
+        offset: z.int().nonnegative(),
+        size: z.int().positive(),
+        url: z.string(),
+        headers: z.record(z.string(), z.string()),
+        done: z.boolean().optional(),
+      }),
+    ),
+    expiresAt: z.number(),
+  }),
+]);
 export type SignedUploadMessage = z.infer<typeof signedUploadSchema>;
 export const urlsReplySchema = z.strictObject({
-  get: z.record(z.string(), z.strictObject({ url: z.string(), expires_at: z.string() })),
+  get: z.record(z.string(), z.strictObject({ url: z.string(), expiresAt: z.number() })),
   put: signedUploadSchema.optional(),
 });
 export type UrlsReply = z.infer<typeof urlsReplySchema>;
@@ -117,7 +135,6 @@ export const completeRequestSchema = z.strictObject({
   digest: digestSchema,
   size: z.int().positive(),
   upload_id: z.string(),
-  parts: z.array(z.strictObject({ number: z.int().positive(), etag: z.string() })),
 });
 export type CompleteRequest = z.infer<typeof completeRequestSchema>;
 
