@@ -1,0 +1,9 @@
+export type {
+  Bus,
+  BusMessage,
+  BusState,
+  BusStatus,
+  BusSubscription,
+  RequestOptions,
+  SubscribeOptions,
+} from './types.js';
