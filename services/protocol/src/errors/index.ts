@@ -4,6 +4,7 @@ import { clientErrors } from './client.js';
 import { npzErrors } from './npz.js';
 import { packageErrors } from './package.js';
 import { platformErrors } from './platform.js';
+import { sdkErrors } from './sdk.js';
 import { sessionErrors } from './session.js';
 import type { ErrorSpec } from './spec.js';
 import { storeErrors } from './store.js';
@@ -19,6 +20,7 @@ export const errorTable = {
   ...clientErrors,
   ...sessionErrors,
   ...packageErrors,
+  ...sdkErrors,
   ...npzErrors,
   ...aggregationErrors,
   ...storeErrors,
