@@ -100,7 +100,13 @@ export const manifestContentSchema = z.strictObject({
   parents: z.array(modelIdSchema),
   /** sha256 of the previous manifest.json file of this session; null for number 0. */
   previous_manifest: digestSchema.nullable(),
-  package: z.strictObject({ name: nameSchema, version: semverSchema, digest: digestSchema }),
+  /** `digest` of package.tgz, `manifest` of the signed manifest.json beside it. */
+  package: z.strictObject({
+    name: nameSchema,
+    version: semverSchema,
+    digest: digestSchema,
+    manifest: digestSchema,
+  }),
   /** The whole declaration of the session, so that the trail explains itself, and its digest. */
   spec: sessionSpecSchema,
   configuration: digestSchema,
