@@ -52,9 +52,12 @@ export const sessionRecordSchema = z.strictObject({
   candidate: objectRefSchema.nullable(),
   /** From `reducing` on: the closed training reports this round's model consists of. */
   reports: z.array(objectRefSchema),
+  /** From `committing` on: the closed validation reports. */
+  validation_reports: z.array(objectRefSchema),
   stop_requested: z.boolean(),
   created_at: isoTimeSchema,
   created_by: z.string(),
+  /** Time of the last step. In `committing` it becomes the manifest's time, so that a repeated commit has the same bytes. */
   updated_at: isoTimeSchema,
 });
 export type SessionRecord = z.infer<typeof sessionRecordSchema>;
