@@ -117,4 +117,12 @@ export const sessionErrors = defineErrors({
     'The session has ended.',
     'Start a new one; its seed can be any model of the trail.',
   ),
+  SESSION_DOUBLE_CONTRIBUTION: kinds.integrity(
+    'A client would be counted twice in one round.',
+    'The round is tried again; if it recurs, report it with the log of reducer and combiners.',
+  ),
+  SESSION_BAD_REPORT: kinds.integrity(
+    'The report of a combiner is missing or was changed.',
+    'The round is tried again; check who can write to the bucket consilium-work.',
+  ),
 });

@@ -1,0 +1,72 @@
+import { createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { parentPort, workerData } from 'node:worker_threads';
+import { finishMean } from '@consilium/aggregation';
+import { Digester, fileSource, objectSource, type StoreConfig, storeFromConfig } from '@consilium/platform';
+import { asConsiliumError, buckets, ConsiliumError, type ObjectRef, objectKeys } from '@consilium/protocol';
+import { openNpz } from '@consilium/tensor';
+
+/** What the worker thread is asked: partials of one round in, the next global model out. */
+export interface ReduceJob {
+  readonly store: StoreConfig;
+  readonly session: string;
+  readonly round: number;
+  /** The round's base model: its names, shapes and dtypes are the result's. */
+  readonly base: ObjectRef;
+  readonly partials: readonly ObjectRef[];
+  readonly tmpDir: string;
+  /** Bound on the buffers of the aggregation. */
+  readonly memoryBytes: number;
+}
+
+export type ReduceAnswer =
+  | { readonly ok: true; readonly candidate: ObjectRef }
+  | { readonly ok: false; readonly error: ReturnType<ConsiliumError['toBody']> };
+
+async function reduce(job: ReduceJob): Promise<ObjectRef> {
+  const store = storeFromConfig(job.store);
+  const file = join(job.tmpDir, `candidate-${job.session}-${job.round}-${process.pid}-${Date.now()}.npz`);
+  try {
+    const base = await openNpz(await objectSource(store, job.base.bucket, job.base.key));
+    const partials = await Promise.all(job.partials.map((ref) => objectSource(store, ref.bucket, ref.key)));
+    const digester = new Digester();
+    const mean = finishMean(partials, base.entries, { memoryBytes: job.memoryBytes });
+    const hashed = async function* () {
+      for await (const chunk of mean) {
+        digester.update(chunk);
+        yield chunk;
+      }
+    };
+    await pipeline(Readable.from(hashed()), createWriteStream(file, { mode: 0o600 }));
+    const digest = digester.digest();
+    const source = await fileSource(file);
+    try {
+      const key = objectKeys.candidate(job.session, job.round, digest);
+      try {
+        await store.put(buckets.work, key, source.stream(), { size: source.size, digest, writeOnce: true });
+      } catch (error) {
+        if (!(error instanceof ConsiliumError && error.code === 'STORE_EXISTS')) throw error;
+      }
+      return { bucket: buckets.work, key, digest, size: source.size };
+    } finally {
+      await source.close();
+    }
+  } finally {
+    await rm(file, { force: true });
+    await store.close();
+  }
+}
+
+const port = parentPort;
+if (port !== null) {
+  let answer: ReduceAnswer;
+  try {
+    answer = { ok: true, candidate: await reduce(workerData as ReduceJob) };
+  } catch (error) {
+    answer = { ok: false, error: asConsiliumError(error).toBody() };
+  }
+  port.postMessage(answer);
+}
