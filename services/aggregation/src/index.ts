@@ -1,1 +1,13 @@
-export {};
+export { finishMean, mergePartials, modelInfos, partialSum, weightedMean } from './mean.js';
+export type { PartialTotals } from './partial-format.js';
+export { PARTIAL_FORMAT, partialInfos, readTotals } from './partial-format.js';
+export type { PartialInput } from './partials.js';
+export { defaultMemoryBytes, leastMemoryBytes } from './plan.js';
+export { fedavg } from './strategies/fedavg.js';
+export { strategyByName, strategyNames } from './strategies/index.js';
+export type { Strategy, StrategyFactory } from './strategies/types.js';
+export { HI_UNIT, LO_UNIT, MAX_TERM, MAX_TERMS, MAX_WEIGHT } from './sum/grid.js';
+export type { SumOptions, WeightedUpdate } from './updates.js';
+export { checkWeight } from './updates.js';
+export type { Weighting } from './weights.js';
+export { parseWeights, weightings } from './weights.js';

@@ -1,0 +1,201 @@
+import { ConsiliumError } from '@consilium/protocol';
+import type { ByteSource, NpzEntry, NpzReader, TensorInfo } from '@consilium/tensor';
+import { openNpz, sameStructure } from '@consilium/tensor';
+import type { Group } from './plan.js';
+
+/** An npz file whose groups of elements can be read; groups are asked for in the order of the plan, once each. */
+export interface ModelFile {
+  readonly label: string;
+  /** Little-endian bytes of each piece of the group, in C order. The caller owns them. */
+  read(group: Group): Promise<Uint8Array[]>;
+  /** After the last group: checks what can only be known then (the CRC of a file read in sequence). */
+  finish(): Promise<void>;
+  /** Lets go of what a file that is read in sequence holds. */
+  close(): Promise<void>;
+}
+
+/** What a file must look like, and which of its tensors the plan speaks of. */
+export interface FileLayout {
+  readonly expected: readonly TensorInfo[];
+  /** Index in `expected` of the tensor that the plan calls 0. */
+  readonly first: number;
+  /** Bytes in the file of one element of the plan, for each tensor of the plan. */
+  readonly unitBytes: readonly number[];
+  /** True where names may come in another order than expected (`model average` of foreign files). */
+  readonly anyOrder: boolean;
+  /** Bytes of a chunk of a deflated, big-endian or Fortran-order file, which can only be read in sequence. */
+  readonly chunkBytes: number;
+}
+
+/**
+ * Opens files of one layout one after the other. Of each only the offsets are kept, shared between files that
+ * have the same, so that the memory does not grow with their number.
+ */
+export class FileOpener {
+  readonly #layout: FileLayout;
+  readonly #offsets: Float64Array[] = [];
+
+  constructor(layout: FileLayout) {
+    this.#layout = layout;
+  }
+
+  /** Throws AGG_MISMATCH with the first difference, or an NPZ_ code. */
+  async open(source: ByteSource, label: string): Promise<ModelFile> {
+    const { expected, first, chunkBytes } = this.#layout;
+    const reader = await openLabelled(source, label, chunkBytes);
+    const entries = this.#inOrder(reader);
+    const difference = sameStructure(expected, entries);
+    if (difference !== undefined) throw new ConsiliumError('AGG_MISMATCH', difference, { where: label });
+    const tensors = entries.slice(first);
+    if (!tensors.every((entry) => reader.canSlice(entry.name))) {
+      return new SequentialFile(reader, label, tensors, this.#layout.unitBytes);
+    }
+    const offsets = this.#shared(Float64Array.from(tensors, (entry) => entry.dataOffset ?? 0));
+    return new SliceableFile(source, label, offsets, this.#layout.unitBytes);
+  }
+
+  #inOrder(reader: NpzReader): readonly NpzEntry[] {
+    const { expected, anyOrder } = this.#layout;
+    if (!anyOrder || reader.entries.length !== expected.length) return reader.entries;
+    const found = expected.map(({ name }) => (reader.has(name) ? reader.entry(name) : undefined));
+    return found.every((entry) => entry !== undefined) ? found : reader.entries;
+  }
+
+  #shared(offsets: Float64Array): Float64Array {
+    const known = this.#offsets.find((other) => other.every((offset, i) => offset === offsets[i]));
+    if (known !== undefined) return known;
+    if (this.#offsets.length < 8) this.#offsets.push(offsets);
+    return offsets;
+  }
+}
+
+/** Opens an npz file; an error says which file it was. */
+export async function openLabelled(
+  source: ByteSource,
+  label: string,
+  chunkBytes: number,
+): Promise<NpzReader> {
+  return labelled(label, () => openNpz(source, { maxNameBytes: 2048, chunkBytes }));
+}
+
+/** Puts the file's label in front of where an error was met, where it does not say it yet. */
+export async function labelled<T>(label: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof ConsiliumError) || error.where?.startsWith(label)) throw error;
+    const where = error.where === undefined ? label : `${label}, ${error.where}`;
+    throw new ConsiliumError(error.code, error.detail, { where, fix: error.fix, cause: error });
+  }
+}
+
+/** Stored, little-endian, C order: a group is one range read where its pieces lie close together. */
+class SliceableFile implements ModelFile {
+  readonly label: string;
+  readonly #source: ByteSource;
+  readonly #offsets: Float64Array;
+  readonly #unitBytes: readonly number[];
+
+  constructor(source: ByteSource, label: string, offsets: Float64Array, unitBytes: readonly number[]) {
+    this.#source = source;
+    this.label = label;
+    this.#offsets = offsets;
+    this.#unitBytes = unitBytes;
+  }
+
+  async read(group: Group): Promise<Uint8Array[]> {
+    const ranges = group.pieces.map(({ tensor, start, count }) => {
+      const unit = this.#unitBytes[tensor]!;
+      const from = this.#offsets[tensor]! + start * unit;
+      return { from, to: from + count * unit };
+    });
+    const from = ranges.reduce((least, range) => Math.min(least, range.from), Number.POSITIVE_INFINITY);
+    const to = ranges.reduce((most, range) => Math.max(most, range.to), 0);
+    if (to - from <= group.inputBytes) {
+      const bytes = await this.#exactly(from, to - from);
+      return ranges.map((range) => bytes.subarray(range.from - from, range.to - from));
+    }
+    const parts: Uint8Array[] = [];
+    for (const range of ranges) parts.push(await this.#exactly(range.from, range.to - range.from));
+    return parts;
+  }
+
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async #exactly(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = await labelled(this.label, () => this.#source.read(offset, length));
+    if (bytes.length === length) return bytes;
+    throw new ConsiliumError('NPZ_SOURCE', `${bytes.length} bytes came for ${length} at offset ${offset}.`, {
+      where: this.label,
+    });
+  }
+}
+
+/** Deflated, big-endian or Fortran order: the plan goes forward, and so does the stream of each tensor. */
+class SequentialFile implements ModelFile {
+  readonly label: string;
+  readonly #reader: NpzReader;
+  readonly #tensors: readonly NpzEntry[];
+  readonly #unitBytes: readonly number[];
+  #tensor = -1;
+  #stream: AsyncGenerator<Uint8Array> | undefined;
+  #rest: Uint8Array = new Uint8Array(0);
+
+  constructor(reader: NpzReader, label: string, tensors: readonly NpzEntry[], unitBytes: readonly number[]) {
+    this.#reader = reader;
+    this.label = label;
+    this.#tensors = tensors;
+    this.#unitBytes = unitBytes;
+  }
+
+  async read(group: Group): Promise<Uint8Array[]> {
+    const parts: Uint8Array[] = [];
+    for (const { tensor, count } of group.pieces) {
+      if (tensor !== this.#tensor) await this.#open(tensor);
+      parts.push(await labelled(this.label, () => this.#take(count * this.#unitBytes[tensor]!)));
+    }
+    return parts;
+  }
+
+  async close(): Promise<void> {
+    await this.#stream?.return(undefined);
+    this.#stream = undefined;
+  }
+
+  finish(): Promise<void> {
+    return labelled(this.label, async () => {
+      while (this.#stream !== undefined && !(await this.#stream.next()).done);
+    });
+  }
+
+  /** Ends the stream before, which checks its CRC, and starts the tensor's. */
+  async #open(tensor: number): Promise<void> {
+    await this.finish();
+    this.#tensor = tensor;
+    this.#stream = this.#reader.stream(this.#tensors[tensor]!.name);
+  }
+
+  async #take(length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length; ) {
+      if (this.#rest.length === 0) {
+        const next = await this.#stream?.next();
+        if (next === undefined || next.done === true) {
+          throw new ConsiliumError('NPZ_TRUNCATED', `${at} of ${length} bytes came.`, { where: this.label });
+        }
+        this.#rest = next.value;
+      }
+      const part = this.#rest.subarray(0, length - at);
+      bytes.set(part, at);
+      at += part.length;
+      this.#rest = this.#rest.subarray(part.length);
+    }
+    return bytes;
+  }
+}
