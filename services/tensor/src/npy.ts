@@ -101,9 +101,12 @@ function field(entries: ReadonlyMap<string, LiteralValue>, key: string, where: s
   throw new ConsiliumError('NPZ_NPY_HEADER', `The key ${JSON.stringify(key)} is missing.`, { where });
 }
 
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 function decode(raw: Uint8Array, utf8: boolean, where: string): string {
+  if (!utf8) return Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1');
   try {
-    return new TextDecoder(utf8 ? 'utf-8' : 'latin1', { fatal: true, ignoreBOM: true }).decode(raw);
+    return utf8Decoder.decode(raw);
   } catch (cause) {
     throw new ConsiliumError('NPZ_NPY_HEADER', 'It is not valid UTF-8.', { where, cause });
   }

@@ -61,6 +61,11 @@ export class NpzPlanner {
       });
     }
     if (this.#names.has(name)) throw new ConsiliumError('NPZ_DUPLICATE_NAME', 'It comes twice.', { where });
+    // NumPy would find the one under the full file name of the other.
+    const twin = name.endsWith('.npy') ? name.slice(0, -4) : `${name}.npy`;
+    if (this.#names.has(twin)) {
+      throw new ConsiliumError('NPZ_DUPLICATE_NAME', `NumPy cannot tell it from ${quote(twin)}.`, { where });
+    }
     this.#names.add(name);
     const byteLength = byteLengthOf(info, where);
     const npyHeader = encodeNpyHeader(info);

@@ -68,7 +68,12 @@ export async function readEntries(source: ByteSource, limits: NpzLimits): Promis
       }
     }
   };
-  const settled = await Promise.allSettled(Array.from({ length: readsInFlight }, work));
+  const worker = (): Promise<void> =>
+    work().catch((error: unknown) => {
+      position = windows.length;
+      throw error;
+    });
+  const settled = await Promise.allSettled(Array.from({ length: readsInFlight }, worker));
   // All workers are waited for, so that no read is under way once the error is out.
   for (const outcome of settled) if (outcome.status === 'rejected') throw outcome.reason;
   return records;

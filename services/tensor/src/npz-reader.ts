@@ -16,6 +16,8 @@ import { entryContent } from './zip-content.js';
  */
 export async function openNpz(source: ByteSource, limits: Partial<NpzLimits> = {}): Promise<NpzReader> {
   const all = { ...defaultNpzLimits, ...limits };
+  if (!(all.chunkBytes >= 64))
+    throw new RangeError(`chunkBytes must be at least 64, it is ${all.chunkBytes}.`);
   return new NpzReader(source, all, await readEntries(source, all));
 }
 

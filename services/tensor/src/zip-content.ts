@@ -39,7 +39,7 @@ async function* inflated(
   chunkBytes: number,
 ): AsyncGenerator<Uint8Array> {
   const where = `entry ${quote(entry.name)}`;
-  const inflate = createInflateRaw({ chunkSize: Math.max(64, chunkBytes) });
+  const inflate = createInflateRaw({ chunkSize: chunkBytes });
   // Errors of either side arrive in the loop below, because pipeline destroys the other one with them.
   pipeline(Readable.from(raw), inflate, () => undefined);
   let size = 0;

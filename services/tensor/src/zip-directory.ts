@@ -116,6 +116,8 @@ function parseEntry(
   return { entry, length };
 }
 
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 /** Python ends a name at its first NUL, and a name without the UTF-8 flag has no certain encoding. */
 function decodeName(raw: Uint8Array, utf8: boolean, where: string): string {
   const fail = (text: string) => new ConsiliumError('NPZ_NAME', text, { where });
@@ -123,7 +125,7 @@ function decodeName(raw: Uint8Array, utf8: boolean, where: string): string {
   if (!utf8 && raw.some((byte) => byte >= 0x80)) throw fail('It is not ASCII and not flagged as UTF-8.');
   let name: string;
   try {
-    name = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(raw);
+    name = utf8Decoder.decode(raw);
   } catch {
     throw fail('It is not valid UTF-8.');
   }
@@ -157,6 +159,17 @@ function checkTogether(entries: readonly ZipEntry[], end: ZipEnd, limits: NpzLim
         where: `entry ${quote(entry.name)}`,
       });
     }
+  }
+  for (const name of names) {
+    // NumPy drops one `.npy` to make the key, and finds `a.npy` by its full name first.
+    if (!names.has(`${name}.npy`)) continue;
+    throw new ConsiliumError(
+      'NPZ_DUPLICATE_NAME',
+      `NumPy cannot tell ${quote(name)} from ${quote(`${name}.npy`)}.`,
+      {
+        where: 'central directory',
+      },
+    );
   }
   const inOrder = entries.toSorted((a, b) => a.headerOffset - b.headerOffset);
   for (let i = 0; i + 1 < inOrder.length; i++) {
