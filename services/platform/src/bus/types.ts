@@ -51,6 +51,8 @@ export type BusStatus =
 export interface Bus {
   readonly name: string;
   readonly state: BusState;
+  /** Private inbox of this identity, such as `_INBOX_<client>`. */
+  readonly inboxPrefix: string;
   /** Version of the server last connected to, such as `2.15.2`. */
   readonly serverVersion: string;
 
@@ -85,7 +87,7 @@ export interface Bus {
 
   onStatus(listener: (status: BusStatus) => void): () => void;
 
-  /** Resolves once connected. @throws ConsiliumError BUS_UNAVAILABLE after `timeout` ms, BUS_CLOSED */
+  /** Resolves once connected; a `timeout` of Infinity waits for ever. @throws ConsiliumError BUS_UNAVAILABLE after `timeout` ms, BUS_CLOSED */
   ready(timeout?: number): Promise<void>;
 
   /** Resolves when the server has seen everything sent so far. @throws ConsiliumError BUS_UNAVAILABLE */

@@ -1,3 +1,4 @@
+export * from './bootstrap/index.js';
 export { canonicalJson } from './canonical-json.js';
 export { type DocumentSignature, isDocumentSignedBy, signDocument, verifyDocument } from './document.js';
 export {
@@ -20,6 +21,7 @@ export {
   requirePublicKey,
   verify,
 } from './identity.js';
+export * from './jwt/index.js';
 export {
   createSecretFile,
   loadIdentity,

@@ -1,0 +1,1 @@
+export { runService, type ServiceContext, type ServiceOptions, type ServiceProcess } from './run-service.js';
