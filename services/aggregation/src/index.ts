@@ -1,3 +1,7 @@
+export type { CheckedUpdate, UpdateCheck } from './check-update.js';
+export { checkUpdate } from './check-update.js';
+export type { ModelDifference, TensorDifference } from './diff.js';
+export { diffModels } from './diff.js';
 export { finishMean, mergePartials, modelInfos, partialSum, weightedMean } from './mean.js';
 export type { PartialTotals } from './partial-format.js';
 export { PARTIAL_FORMAT, partialInfos, readTotals } from './partial-format.js';

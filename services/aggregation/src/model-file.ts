@@ -1,6 +1,7 @@
 import { ConsiliumError } from '@consilium/protocol';
 import type { ByteSource, NpzEntry, NpzReader, TensorInfo } from '@consilium/tensor';
 import { openNpz, sameStructure } from '@consilium/tensor';
+import { ByteCursor } from './byte-cursor.js';
 import type { Group } from './plan.js';
 
 /** An npz file whose groups of elements can be read; groups are asked for in the order of the plan, once each. */
@@ -144,8 +145,7 @@ class SequentialFile implements ModelFile {
   readonly #tensors: readonly NpzEntry[];
   readonly #unitBytes: readonly number[];
   #tensor = -1;
-  #stream: AsyncGenerator<Uint8Array> | undefined;
-  #rest: Uint8Array = new Uint8Array(0);
+  #cursor: ByteCursor | undefined;
 
   constructor(reader: NpzReader, label: string, tensors: readonly NpzEntry[], unitBytes: readonly number[]) {
     this.#reader = reader;
@@ -158,44 +158,24 @@ class SequentialFile implements ModelFile {
     const parts: Uint8Array[] = [];
     for (const { tensor, count } of group.pieces) {
       if (tensor !== this.#tensor) await this.#open(tensor);
-      parts.push(await labelled(this.label, () => this.#take(count * this.#unitBytes[tensor]!)));
+      const length = count * this.#unitBytes[tensor]!;
+      parts.push(await labelled(this.label, () => this.#cursor!.take(length)));
     }
     return parts;
   }
 
-  async close(): Promise<void> {
-    await this.#stream?.return(undefined);
-    this.#stream = undefined;
+  async finish(): Promise<void> {
+    await labelled(this.label, async () => this.#cursor?.finish());
   }
 
-  finish(): Promise<void> {
-    return labelled(this.label, async () => {
-      while (this.#stream !== undefined && !(await this.#stream.next()).done);
-    });
+  async close(): Promise<void> {
+    await this.#cursor?.close();
   }
 
   /** Ends the stream before, which checks its CRC, and starts the tensor's. */
   async #open(tensor: number): Promise<void> {
     await this.finish();
     this.#tensor = tensor;
-    this.#stream = this.#reader.stream(this.#tensors[tensor]!.name);
-  }
-
-  async #take(length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length);
-    for (let at = 0; at < length; ) {
-      if (this.#rest.length === 0) {
-        const next = await this.#stream?.next();
-        if (next === undefined || next.done === true) {
-          throw new ConsiliumError('NPZ_TRUNCATED', `${at} of ${length} bytes came.`, { where: this.label });
-        }
-        this.#rest = next.value;
-      }
-      const part = this.#rest.subarray(0, length - at);
-      bytes.set(part, at);
-      at += part.length;
-      this.#rest = this.#rest.subarray(part.length);
-    }
-    return bytes;
+    this.#cursor = new ByteCursor(this.#reader.stream(this.#tensors[tensor]!.name));
   }
 }

@@ -26,20 +26,18 @@ export function hardContributions(
     values: new Float64Array(elements),
   }));
   for (let i = 0; i < elements; i++) {
-    for (const { values } of contributions) values[i] = number(Math.floor(random() * 60) - 38);
-    if (i % 2 === 0) {
-      // Two contributions whose weighted values cancel exactly, large beside the others.
-      const a = Math.floor(random() * clients);
-      const b = (a + 1 + Math.floor(random() * (clients - 1))) % clients;
-      const big = Math.fround(number(8) * 2 ** 0);
-      const short = Math.round(big * 64) / 64;
-      contributions[a]!.values[i] = short * contributions[b]!.weight;
-      contributions[b]!.values[i] = -short * contributions[a]!.weight;
-      if (dtype === 'float32') {
-        contributions[a]!.values[i] = Math.fround(contributions[a]!.values[i]!);
-        contributions[b]!.values[i] = Math.fround(contributions[b]!.values[i]!);
-      }
+    const cancels = i % 2 === 0;
+    for (const { values } of contributions) {
+      values[i] = number(-38 + Math.floor(random() * (!cancels ? 60 : i % 4 === 0 ? 6 : 30)));
     }
+    if (!cancels) continue;
+    const a = Math.floor(random() * clients);
+    const b = (a + 1 + Math.floor(random() * (clients - 1))) % clients;
+    // Few enough bits that both products are exact in either dtype: they cancel to nothing.
+    const [first, second] = [contributions[a]!.weight, contributions[b]!.weight];
+    const factor = Math.floor(1024 + random() * 1024) * 2 ** Math.floor(25 - Math.log2(first * second));
+    contributions[a]!.values[i] = factor * second;
+    contributions[b]!.values[i] = -factor * first;
   }
   return contributions;
 }
@@ -97,15 +95,7 @@ export function oracleUnits(terms: readonly number[]): bigint {
   return terms.reduce((sum, term) => sum + divideToEven(exact(term), 1n << BigInt(1074 - 53)), 0n);
 }
 
-/** The nearest number with `bits` significant bits to units · 2^-53 / weight (no subnormals in reach). */
-export function oracleMean(units: bigint, weight: bigint, bits: number): number {
-  if (units === 0n) return 0;
-  const sign = units < 0n ? -1 : 1;
-  const size = units < 0n ? -units : units;
-  let shift = 0;
-  while ((size << BigInt(shift)) / weight >= 1n << BigInt(bits)) shift--;
-  if (shift === 0) while ((size << BigInt(shift)) / weight < 1n << BigInt(bits - 1)) shift++;
-  const scaled = shift >= 0 ? divideToEven(size << BigInt(shift), weight) : 0n;
-  if (shift < 0) throw new RangeError('shift');
-  return sign * Number(scaled) * 2 ** (-53 - shift);
+/** units · 2^-53 as the nearest float64 (the conversion of a BigInt rounds to nearest, ties to even). */
+export function oracleSum(terms: readonly number[]): number {
+  return Number(oracleUnits(terms)) * 2 ** -53;
 }
