@@ -1,1 +1,1 @@
-export {};
+export { type StoreServer, type StoreServerOptions, startStoreServer } from './server.js';

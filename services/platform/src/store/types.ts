@@ -207,7 +207,7 @@ export interface StoreDeps {
   readonly multipartThreshold?: number;
   /** Bytes a part, at least 5 MiB (S3's minimum). Default 8 MiB; grows where 10,000 parts would not do. */
   readonly partSize?: number;
-  /** Tries of one request before STORE_UNAVAILABLE. Default 6. */
+  /** Tries of one request before STORE_UNAVAILABLE. Default 8, about ten seconds. */
   readonly attempts?: number;
   /** Milliseconds without a byte before a request is given up and tried again. Default 30 s. */
   readonly timeoutMs?: number;
