@@ -10,10 +10,10 @@ export function bufferSource(bytes: Uint8Array): StreamableSource {
       // Not `slice`: on a Buffer that would be a view.
       return new Uint8Array(bytes.subarray(offset, offset + length));
     },
-    async *stream(offset = 0) {
-      checkRange(bytes.length, offset, 0);
-      for (let at = offset; at < bytes.length; at += 65_536) {
-        yield new Uint8Array(bytes.subarray(at, Math.min(at + 65_536, bytes.length)));
+    async *stream(offset = 0, length = bytes.length - offset) {
+      checkRange(bytes.length, offset, length);
+      for (let at = offset; at < offset + length; at += 65_536) {
+        yield new Uint8Array(bytes.subarray(at, Math.min(at + 65_536, offset + length)));
       }
     },
   };
@@ -33,13 +33,23 @@ export async function readExactly(source: ByteSource, offset: number, length: nu
   throw new ConsiliumError('NPZ_SOURCE', `${bytes.length} bytes came for ${length} at offset ${offset}.`);
 }
 
-/** Yields a range in chunks; while one is in use, the next is being read, never more. */
+/** From this length on, opening a stream costs less than the range reads it replaces. */
+const streamFrom = 16 * 2 ** 20;
+
+/**
+ * Yields a range in chunks: by the source's own stream where the range is long and the source has one, else by
+ * range reads; while one of those is in use, the next is being read, never more. Throws NPZ_SOURCE.
+ */
 export async function* readChunks(
   source: ByteSource,
   offset: number,
   length: number,
   chunkBytes: number,
 ): AsyncGenerator<Uint8Array> {
+  if (length >= streamFrom && isStreamable(source)) {
+    yield* streamedRange(source, offset, length);
+    return;
+  }
   const end = offset + length;
   const start = (at: number): Promise<Uint8Array> => {
     const pending = readExactly(source, at, Math.min(chunkBytes, end - at));
@@ -53,6 +63,24 @@ export async function* readChunks(
     next = at + chunkBytes < end ? start(at + chunkBytes) : undefined;
     yield chunk;
   }
+}
+
+function isStreamable(source: ByteSource): source is StreamableSource {
+  return 'stream' in source && typeof source.stream === 'function';
+}
+
+async function* streamedRange(
+  source: StreamableSource,
+  offset: number,
+  length: number,
+): AsyncGenerator<Uint8Array> {
+  let left = length;
+  for await (const chunk of source.stream(offset, length)) {
+    yield chunk.length <= left ? chunk : chunk.subarray(0, left);
+    left -= chunk.length;
+    if (left <= 0) return;
+  }
+  throw new ConsiliumError('NPZ_SOURCE', `A stream from ${offset} ended ${left} bytes early.`);
 }
 
 /**

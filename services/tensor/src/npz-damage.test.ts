@@ -244,6 +244,24 @@ test('the undamaged file, one with a comment and one with zip64 end records are 
   await readAll(buildZip([]).bytes);
 });
 
+test('an entry that only the data remain of, not the directory, is not seen', async () => {
+  const shorter = joined(
+    zip.bytes.subarray(0, zip.central[B]),
+    zip.bytes.subarray(zip.central[C], zip.end),
+    patched(
+      inner,
+      8,
+      joined(halves(3, 3), words(zip.end - zip.directory - (zip.central[C]! - zip.central[B]!))),
+    ),
+  );
+  const reader = await openNpz(bufferSource(shorter));
+  assert.deepEqual(
+    reader.entries.map((entry) => entry.name),
+    ['a', 'c', 'd'],
+  );
+  await readAll(shorter);
+});
+
 for (const [what, code, bytes, limits] of damages) {
   test(`${what}: ${code}`, async () => {
     await assert.rejects(readAll(bytes, limits), (error) => {

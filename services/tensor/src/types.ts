@@ -31,7 +31,11 @@ export interface ByteSource {
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
-/** A byte source that can also be read forward once in chunks, cheaper than many range reads. */
+/**
+ * A byte source that can also be read forward once in chunks, cheaper than many range reads. `length` says how
+ * much will be taken at most; a source may go on to its end all the same, the reader then stops it there.
+ * The chunks belong to the consumer.
+ */
 export interface StreamableSource extends ByteSource {
-  stream(offset?: number): AsyncIterable<Uint8Array>;
+  stream(offset?: number, length?: number): AsyncIterable<Uint8Array>;
 }
