@@ -14,7 +14,7 @@ export interface Records {
   /** Keys of this combiner's orders, as they are now. */
   orderKeys(): Promise<string[]>;
   /** Tells the key of every order that appears, changes or goes, those present at first included. */
-  watchOrders(changed: (key: string) => void): Promise<{ stop(): Promise<void> }>;
+  watchOrders(changed: (key: string) => void): { stop(): Promise<void> };
   /** undefined: there is no such order. An order that is not valid throws BUS_BAD_MESSAGE. */
   order(key: string): Promise<Stored<Order> | undefined>;
   report(key: string): Promise<Stored<Report> | undefined>;

@@ -119,7 +119,7 @@ export class ResultTaker {
     const update = updateRef(order, client, digest, request.update_size);
     await this.#expectObject(update);
     const weight = order.weighting === 'equal' ? 1 : num_examples;
-    await heavy.check({ base: baseOf(order), update, weight, maxNorm: order.max_update_norm });
+    await heavy.check({ base: baseOf(order), update, client, weight, maxNorm: order.max_update_norm });
     return doneRecord(order, client, request, update, isoTime(now()));
   }
 

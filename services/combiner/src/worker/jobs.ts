@@ -7,6 +7,8 @@ export interface CheckJob {
   readonly type: 'check';
   readonly base: ObjectRef;
   readonly update: ObjectRef;
+  /** Whose it is, for errors. */
+  readonly client: string;
   /** The weight it will count with: products that cannot be summed exactly are refused here. */
   readonly weight: number;
   readonly maxNorm: number | null;

@@ -1,0 +1,90 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import type { StoreConfig } from '@consilium/platform';
+import { ConsiliumError, nameSchema, reducerHub } from '@consilium/protocol';
+import { z } from 'zod';
+
+const storeSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('filesystem'),
+    url: z.string(),
+    publicUrl: z.string().optional(),
+    key: z.string().min(32),
+  }),
+  z.strictObject({
+    kind: z.literal('s3'),
+    endpoint: z.string(),
+    publicEndpoint: z.string().optional(),
+    region: z.string().optional(),
+    accessKey: z.string(),
+    secretKey: z.string(),
+    forcePathStyle: z.boolean().optional(),
+    ca: z.string().optional(),
+  }),
+]);
+
+/** The configuration file of a combiner (JSON). Paths are relative to the file's folder. */
+export const combinerConfigSchema = z.strictObject({
+  combiner: nameSchema.refine((name) => name !== reducerHub, `no combiner may be called "${reducerHub}"`),
+  nats: z.strictObject({
+    servers: z.array(z.string().min(1)).min(1),
+    creds_file: z.string().min(1),
+    ca_file: z.string().min(1).optional(),
+  }),
+  /** As `StoreConfig` of the platform. */
+  store: storeSchema,
+  /** For partials and large updates on their way; a folder of this combiner's own is made below it. */
+  temp_dir: z.string().min(1),
+  /** Bound on the memory of aggregation, MiB, over all threads. */
+  memory_mib: z.int().min(8).max(65_536).default(256),
+  /** Threads that check and aggregate updates. */
+  threads: z.int().min(1).max(8).default(2),
+  /** How often clients sync; the reducer tells them. */
+  sync_seconds: z.number().positive().max(60).default(5),
+  /** An update may be larger than its base model by this factor. */
+  update_size_factor: z.number().min(1).max(100).default(2),
+  url_seconds: z.int().min(30).max(86_400).default(900),
+  log_level: z.enum(['debug', 'info', 'warn', 'error']).optional(),
+});
+type ParsedConfig = z.infer<typeof combinerConfigSchema>;
+export type CombinerConfig = Omit<ParsedConfig, 'store'> & { readonly store: StoreConfig };
+export type CombinerConfigInput = z.input<typeof combinerConfigSchema>;
+
+/**
+ * Fills in the defaults and checks every field.
+ * @param where file or caller, for the error
+ * @throws ConsiliumError BAD_REQUEST naming the first field that is wrong
+ */
+export function parseCombinerConfig(value: unknown, where: string): CombinerConfig {
+  const parsed = combinerConfigSchema.safeParse(value);
+  // Optional members are absent, not undefined: zod adds none that the file does not have.
+  if (parsed.success) return parsed.data as CombinerConfig;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.map(String).join('.') || 'configuration';
+  throw new ConsiliumError('BAD_REQUEST', `${field}: ${issue?.message}.`, {
+    where: `${where}, ${field}`,
+    fix: 'Correct the named field of the configuration file.',
+  });
+}
+
+/** @throws ConsiliumError BAD_REQUEST when the file cannot be read, is no JSON or does not fit */
+export async function readCombinerConfig(file: string): Promise<CombinerConfig> {
+  const path = resolve(file);
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(path, 'utf8'));
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    const fix = 'Give the path of a JSON file.';
+    throw new ConsiliumError('BAD_REQUEST', `${detail}.`, { where: path, fix, cause });
+  }
+  const config = parseCombinerConfig(value, path);
+  const beside = (name: string): string => resolve(dirname(path), name);
+  const { ca_file, creds_file } = config.nats;
+  const ca = ca_file === undefined ? {} : { ca_file: beside(ca_file) };
+  return {
+    ...config,
+    nats: { ...config.nats, creds_file: beside(creds_file), ...ca },
+    temp_dir: beside(config.temp_dir),
+  };
+}
