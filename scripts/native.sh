@@ -14,7 +14,7 @@ set -eu
 
 tfjs_version=4.22.0
 tensorflow_version=2.21.0
-webgpu_version=0.6.0
+webgpu_version=0.6.2
 root=${CONSILIUM_NATIVE:-${XDG_CACHE_HOME:-$HOME/.cache}/consilium/native}
 platform=$(node -p 'process.platform + "-" + process.arch')
 build=

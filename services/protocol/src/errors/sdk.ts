@@ -34,6 +34,10 @@ export const sdkErrors = defineErrors({
     'Check the data folder given to the client against what the README of the package asks for.',
   ),
   SDK_BAD_CSV: kinds.badInput('The CSV file is damaged.', 'Correct the named line.'),
+  SDK_NOT_FINITE: kinds.badInput(
+    'The result holds numbers that are not finite.',
+    'Lower the learning rate, clip gradients, or check the data for absurd values.',
+  ),
   SDK_BAD_METRIC_INPUT: kinds.badInput(
     'The metric cannot be computed from these values.',
     'Pass as many finite scores as labels, and labels within the classes.',

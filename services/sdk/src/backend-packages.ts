@@ -1,0 +1,56 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { version_core } from '@tensorflow/tfjs-core';
+
+const requireHere = createRequire(import.meta.url);
+
+/** Where `scripts/native.sh` puts backends: `CONSILIUM_NATIVE`, or the user's cache. */
+export function nativeRoot(env: NodeJS.ProcessEnv = process.env): string {
+  return env.CONSILIUM_NATIVE || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'consilium', 'native');
+}
+
+function nativeFolders(prefix: string, env: NodeJS.ProcessEnv): string[] {
+  const root = nativeRoot(env);
+  if (!existsSync(root)) return [];
+  const platform = `-${process.platform}-${process.arch}`;
+  return readdirSync(root)
+    .filter((name) => name.startsWith(`${prefix}-`) && name.endsWith(platform))
+    .filter((name) => /^\d/.test(name.slice(prefix.length + 1)))
+    .sort()
+    .reverse()
+    .map((name) => join(root, name, 'package.json'));
+}
+
+export interface FoundPackage {
+  /** Loads a module from where the package was found. */
+  readonly require: NodeJS.Require;
+  readonly folder: string;
+}
+
+/**
+ * Finds an optional package beside the sdk, or in the cache folder `<folder prefix>-<version>-<platform>-
+ * <arch>`. Returns the reason as text when it is nowhere.
+ */
+export function findPackage(
+  names: readonly string[],
+  folderPrefix: string,
+  env: NodeJS.ProcessEnv = process.env,
+): FoundPackage | string {
+  const places = [requireHere, ...nativeFolders(folderPrefix, env).map((file) => createRequire(file))];
+  for (const place of places) {
+    try {
+      const paths = names.map((name) => place.resolve(name));
+      return { require: place, folder: dirname(paths[0] as string) };
+    } catch {
+      // Not installed in this place; the next one is asked.
+    }
+  }
+  return `${names.join(' and ')} not installed (${version_core} wanted; looked beside the sdk and in ${nativeRoot(env)})`;
+}
+
+/** Folder with the three .wasm files, as a path that ends in a separator. */
+export function wasmFolder(): string {
+  return join(dirname(requireHere.resolve('@tensorflow/tfjs-backend-wasm')), '/');
+}

@@ -1,0 +1,33 @@
+import * as core from '@tensorflow/tfjs-core';
+
+/**
+ * Largest disagreement between the gradient that tfjs gives and central differences, relative to the
+ * largest gradient.
+ *
+ * @param loss scalar of the variable; must be smooth within `step` of `at`
+ * @param step half the width of a difference; 1e-2 suits float32 and losses that are at most quadratic
+ */
+export async function gradientError(
+  loss: (x: core.Tensor) => core.Tensor,
+  at: core.Tensor,
+  step = 1e-2,
+): Promise<number> {
+  const gradient = core.tidy(() => core.grad((x) => core.reshape(loss(x), []))(at));
+  const analytic = await gradient.data();
+  gradient.dispose();
+  const values = Float32Array.from(await at.data());
+  const valueAt = (): number => core.tidy(() => loss(core.tensor(values, at.shape)).dataSync()[0] as number);
+  let largest = 0;
+  let worst = 0;
+  for (let i = 0; i < values.length; i++) {
+    const original = values[i] as number;
+    values[i] = original + step;
+    const above = valueAt();
+    values[i] = original - step;
+    const below = valueAt();
+    values[i] = original;
+    largest = Math.max(largest, Math.abs(analytic[i] as number));
+    worst = Math.max(worst, Math.abs((above - below) / (2 * step) - (analytic[i] as number)));
+  }
+  return worst / Math.max(largest, 1e-6);
+}
