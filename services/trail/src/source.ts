@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import type { ObjectStore } from '@consilium/platform';
+import { Digester, type ObjectStore } from '@consilium/platform';
 import { ConsiliumError } from '@consilium/protocol';
 import type { ByteSource } from '@consilium/tensor';
 
@@ -45,17 +44,9 @@ export async function digestOfObject(
   bucket: string,
   key: string,
 ): Promise<{ digest: string; size: number }> {
-  const hash = createHash('sha256');
-  let size = 0;
-  for await (const chunk of await trail.stream(bucket, key)) {
-    hash.update(chunk);
-    size += chunk.length;
-  }
-  return { digest: `sha256:${hash.digest('hex')}`, size };
-}
-
-export function digestOf(bytes: Uint8Array): string {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  const digester = new Digester();
+  for await (const chunk of await trail.stream(bucket, key)) digester.update(chunk);
+  return { size: digester.size, digest: digester.digest() };
 }
 
 async function collect(body: AsyncIterable<Uint8Array>, limit: number, where: string): Promise<Uint8Array> {

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
 import { weightedMean } from '@consilium/aggregation';
-import { canonicalJson } from '@consilium/platform';
+import { canonicalJson, Digester, digestOf } from '@consilium/platform';
 import { buckets, type Heads, objectKeys } from '@consilium/protocol';
 import { claimProblems, weightedMetrics } from './claims.js';
-import { digestOf, digestOfObject, type TrailSource } from './source.js';
+import { digestOfObject, type TrailSource } from './source.js';
 import { asTrailError, finding, type TrailFinding, type TrailModel, walkSession } from './walk.js';
 
 export interface VerifyOptions {
@@ -168,9 +167,9 @@ async function recompute(trail: TrailSource, model: TrailModel): Promise<TrailFi
       label: c.client,
     })),
   );
-  const hash = createHash('sha256');
-  for await (const chunk of weightedMean(updates)) hash.update(chunk);
-  const digest = `sha256:${hash.digest('hex')}`;
+  const digester = new Digester();
+  for await (const chunk of weightedMean(updates)) digester.update(chunk);
+  const digest = digester.digest();
   if (digest === content.weights.digest) return [];
   const detail = `Recomputed ${digest}, committed ${content.weights.digest}.`;
   return [finding('TRAIL_NOT_RECOMPUTED', detail, model.folder, content.number)];

@@ -1,6 +1,7 @@
+import { digestOf } from '@consilium/platform';
 import { buckets, ConsiliumError, type Heads, type ModelManifest, objectKeys } from '@consilium/protocol';
 import { readHeads, readManifest } from './documents.js';
-import { digestOf, readDocument, type TrailSource } from './source.js';
+import { readDocument, type TrailSource } from './source.js';
 
 /** A model of the chain with the bytes its digest was taken of. */
 export interface TrailModel {

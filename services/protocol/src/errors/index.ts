@@ -1,6 +1,7 @@
 import { aggregationErrors } from './aggregation.js';
 import { busErrors } from './bus.js';
 import { clientErrors } from './client.js';
+import { enrolmentErrors } from './enrolment.js';
 import { npzErrors } from './npz.js';
 import { packageErrors } from './package.js';
 import { platformErrors } from './platform.js';
@@ -26,6 +27,7 @@ export const errorTable = {
   ...storeErrors,
   ...busErrors,
   ...trustErrors,
+  ...enrolmentErrors,
   ...trailErrors,
 } as const;
 

@@ -1,4 +1,4 @@
-import { type Identity, type ObjectStore, objectSource } from '@consilium/platform';
+import { digestOf, type Identity, type ObjectStore, objectSource } from '@consilium/platform';
 import {
   buckets,
   ConsiliumError,
@@ -12,7 +12,7 @@ import {
   type SessionRecord,
 } from '@consilium/protocol';
 import { openNpz } from '@consilium/tensor';
-import { digestOf, documentBytes, makeHeads, makeManifest, readHeads } from '@consilium/trail';
+import { documentBytes, makeHeads, makeManifest, readHeads } from '@consilium/trail';
 import { headOf, isBetter, roundContent, type Weights } from './content.js';
 
 export interface TrailWriter {

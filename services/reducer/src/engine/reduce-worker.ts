@@ -27,11 +27,16 @@ export type ReduceAnswer =
   | { readonly ok: false; readonly error: ReturnType<ConsiliumError['toBody']> };
 
 async function reduce(job: ReduceJob): Promise<ObjectRef> {
-  const store = storeFromConfig(job.store);
+  const store = await storeFromConfig(job.store);
   const file = join(job.tmpDir, `candidate-${job.session}-${job.round}-${process.pid}-${Date.now()}.npz`);
   try {
     const base = await openNpz(await objectSource(store, job.base.bucket, job.base.key));
-    const partials = await Promise.all(job.partials.map((ref) => objectSource(store, ref.bucket, ref.key)));
+    const partials = await Promise.all(
+      job.partials.map(async (ref) => ({
+        source: await objectSource(store, ref.bucket, ref.key),
+        label: ref.key,
+      })),
+    );
     const digester = new Digester();
     const mean = finishMean(partials, base.entries, { memoryBytes: job.memoryBytes });
     const hashed = async function* () {

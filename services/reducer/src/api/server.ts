@@ -1,0 +1,127 @@
+import { asConsiliumError, ConsiliumError, productVersion } from '@consilium/protocol';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import { type FastifyError, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import {
+  hasZodFastifySchemaValidationErrors,
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod';
+import { guardRoutes } from './auth.js';
+import type { ApiContext } from './context.js';
+import { enrolmentRoutes } from './enrolment.js';
+import { fleetRoutes } from './fleet.js';
+import { modelRoutes } from './models.js';
+import { packageRoutes } from './packages.js';
+import { peopleRoutes } from './people.js';
+import { sessionRoutes } from './sessions.js';
+import { probeRoutes, systemRoutes } from './system.js';
+import { trailRoutes } from './trail.js';
+
+function create() {
+  return fastify({
+    bodyLimit: 4 * 1024 * 1024,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 200 },
+  }).withTypeProvider<ZodTypeProvider>();
+}
+
+/** The HTTP server with schema types: zod schemas check requests, shape answers and make the OpenAPI page. */
+export type Api = ReturnType<typeof create>;
+
+/** The reducer's HTTP API, not listening yet. OpenAPI at /docs. */
+export async function buildApi(context: ApiContext): Promise<Api> {
+  const app = create();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  keepRawBodies(app);
+  await app.register(swagger, {
+    openapi: {
+      info: {
+        title: 'Consilium reducer',
+        version: productVersion,
+        description: 'Federated learning for hospitals',
+      },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{ token: [] }],
+    },
+    transform: jsonSchemaTransform,
+  });
+  await app.register(swaggerUi, { routePrefix: '/docs' });
+  guardRoutes(app as never, context);
+  app.setErrorHandler((error: FastifyError, request, reply) => answerError(context, error, request, reply));
+  app.setNotFoundHandler((request, reply) => {
+    const error = new ConsiliumError('NOT_FOUND', `${request.method} ${request.url}`);
+    return reply.code(error.http).send(error.toBody());
+  });
+  probeRoutes(app, context);
+  await app.register(
+    async (scope) => {
+      const api = scope.withTypeProvider<ZodTypeProvider>() as Api;
+      enrolmentRoutes(api, context);
+      peopleRoutes(api, context);
+      fleetRoutes(api, context);
+      packageRoutes(api, context);
+      sessionRoutes(api, context);
+      modelRoutes(api, context);
+      trailRoutes(api, context);
+      systemRoutes(api, context);
+    },
+    { prefix: '/api/v1' },
+  );
+  return app;
+}
+
+/** A signed request covers the digest of the bytes as sent, so they are kept beside what was parsed. */
+function keepRawBodies(app: Api): void {
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const bytes = body as Buffer;
+    request.rawBody = bytes;
+    if (bytes.length === 0) {
+      done(null, undefined);
+      return;
+    }
+    try {
+      done(null, JSON.parse(bytes.toString('utf8')));
+    } catch (cause) {
+      done(
+        new ConsiliumError('BAD_REQUEST', 'The body is not JSON.', { where: request.url, cause }),
+        undefined,
+      );
+    }
+  });
+}
+
+function answerError(
+  context: ApiContext,
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): unknown {
+  const known = toConsiliumError(error, request);
+  if (known.http >= 500)
+    context.log.error({ err: error, path: request.url, code: known.code }, known.message);
+  return reply.code(known.http).send(known.toBody());
+}
+
+function toConsiliumError(error: FastifyError, request: FastifyRequest): ConsiliumError {
+  if (error instanceof ConsiliumError) return error;
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const issue = error.validation[0];
+    const field = issue?.instancePath.replace(/^\//, '').replaceAll('/', '.') ?? '';
+    const isSpec = field.startsWith('spec') && request.url.startsWith('/api/v1/sessions');
+    const where = field === '' ? (error.validationContext ?? 'body') : field;
+    return new ConsiliumError(
+      isSpec ? 'SESSION_BAD_SPEC' : 'BAD_REQUEST',
+      `${issue?.message ?? error.message}.`,
+      { where },
+    );
+  }
+  const status = error.statusCode ?? 500;
+  if (status >= 400 && status < 500)
+    return new ConsiliumError('BAD_REQUEST', error.message, { where: request.url });
+  return asConsiliumError(error);
+}

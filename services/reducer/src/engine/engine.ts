@@ -1,0 +1,247 @@
+import { acquireLease, type Lease, type Logger } from '@consilium/platform';
+import {
+  buckets,
+  ConsiliumError,
+  endedStates,
+  kvBuckets,
+  type Order,
+  type Report,
+  type SessionEvent,
+  type SessionRecord,
+} from '@consilium/protocol';
+import type { Mirror } from '../mirror.js';
+import type { ReducerState } from '../state.js';
+import { type TrailWriter, writeHeads } from './commit.js';
+import type { Fleet } from './fleet.js';
+import type { Observation } from './machine.js';
+import { isOfPhase, orderChanges, sessionOfKey } from './orders.js';
+import { reduceInThread } from './reduce.js';
+import type { ReduceJob } from './reduce-worker.js';
+import { type StepDeps, step } from './step.js';
+
+export interface EngineDeps {
+  readonly id: string;
+  readonly state: ReducerState;
+  readonly writer: TrailWriter;
+  readonly fleet: Fleet;
+  readonly orders: Mirror<Order>;
+  readonly reports: Mirror<Report>;
+  readonly reduction: Pick<ReduceJob, 'store' | 'tmpDir' | 'memoryBytes'>;
+  readonly publish: (event: SessionEvent) => void;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+/** Milliseconds between looks when nothing seems to have changed. */
+const idleTick = 1000;
+
+/**
+ * Moves sessions while this reducer holds the lease. Everything it does is repeatable: it reads the stored
+ * record, makes one step, stores it by compare-and-set, and brings orders and heads up to the record.
+ */
+export class SessionEngine {
+  readonly #deps: EngineDeps;
+  readonly #stop = new AbortController();
+  readonly #busy = new Set<string>();
+  readonly #headsDone = new Map<string, string>();
+  #wake: () => void = () => undefined;
+  #woken = false;
+  #lease: Lease | undefined;
+  #running: Promise<void> | undefined;
+  readonly #steps = new Set<Promise<void>>();
+
+  constructor(deps: EngineDeps) {
+    this.#deps = deps;
+  }
+
+  get isLeader(): boolean {
+    return this.#lease?.held === true;
+  }
+
+  start(): void {
+    this.#running = this.#loop();
+  }
+
+  /** Something changed: look now. */
+  poke(): void {
+    this.#woken = true;
+    this.#wake();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#wake();
+    await this.#running;
+    await Promise.allSettled(this.#steps);
+    await this.#lease?.release();
+  }
+
+  async #loop(): Promise<void> {
+    const { log } = this.#deps;
+    while (!this.#stop.signal.aborted) {
+      try {
+        if (await this.#holdLease()) await this.#tick();
+      } catch (error) {
+        log.warn({ err: error }, 'cannot look after the sessions now, trying again');
+      }
+      await this.#pause();
+    }
+  }
+
+  async #pause(): Promise<void> {
+    if (!this.#woken && !this.#stop.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, idleTick);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.#woken = false;
+  }
+
+  async #holdLease(): Promise<boolean> {
+    const { state, id, now, log } = this.#deps;
+    const ttl = kvBuckets.leases.ttl * 1000;
+    if (this.#lease?.held === true) {
+      await this.#lease.renew();
+      return true;
+    }
+    this.#lease = await acquireLease({ bucket: state.leases, key: 'reducer', holder: id, ttl, now });
+    if (this.#lease !== undefined) {
+      this.#headsDone.clear();
+      log.info({ token: this.#lease.token }, 'this reducer moves the sessions');
+    }
+    return this.#lease !== undefined;
+  }
+
+  async #tick(): Promise<void> {
+    const entries = await this.#deps.state.sessions.entries();
+    const known = new Set(entries.map((entry) => entry.key));
+    await this.#sweep(known);
+    for (const { key, value } of entries) {
+      if (this.#busy.has(key)) continue;
+      if (
+        endedStates.includes(value.state) &&
+        this.#headsDone.get(key) === value.head.id &&
+        !this.#hasLeftovers(key)
+      ) {
+        continue;
+      }
+      this.#busy.add(key);
+      const running = this.#drive(key).finally(() => {
+        this.#busy.delete(key);
+        this.#steps.delete(running);
+      });
+      this.#steps.add(running);
+    }
+  }
+
+  /** Steps of one session until it has to wait. */
+  async #drive(id: string): Promise<void> {
+    const { state, log } = this.#deps;
+    try {
+      while (this.isLeader && !this.#stop.signal.aborted) {
+        const current = await state.sessions.get(id);
+        if (current === undefined) return;
+        await this.#settle(current.value);
+        const next = await step(this.#stepDeps(), current);
+        if (next === undefined) return;
+        log.info(
+          { session: id, state: next.state, round: next.round, attempt: next.attempt },
+          next.reason ?? 'step',
+        );
+        await this.#settle(next);
+        const isOver = next.round !== current.value.round || endedStates.includes(next.state);
+        if (isOver) await this.#cleanRound(current.value);
+      }
+    } catch (error) {
+      // A conflict means that the record moved (a stop, another leader): the next look sees it.
+      const isConflict = error instanceof ConsiliumError && error.code === 'BUS_CONFLICT';
+      if (!isConflict && !this.#stop.signal.aborted) {
+        log.warn({ session: id, err: error }, 'a step did not succeed, trying again');
+      }
+    }
+  }
+
+  #stepDeps(): StepDeps {
+    const { state, writer, reduction, publish, log } = this.#deps;
+    const signal = AbortSignal.any([
+      this.#stop.signal,
+      ...(this.#lease === undefined ? [] : [this.#lease.signal]),
+    ]);
+    return {
+      sessions: state.sessions,
+      writer,
+      observe: (record) => this.#observe(record),
+      reduce: (job) => reduceInThread({ ...job, ...reduction }, signal),
+      publish,
+      log,
+    };
+  }
+
+  #observe(record: SessionRecord): Observation {
+    const { fleet, reports, now } = this.#deps;
+    const ofPhase = new Map<string, Report>();
+    for (const [key, report] of reports.entries()) {
+      if (isOfPhase(key, record)) ofPhase.set(report.combiner, report);
+    }
+    return { now: now(), clients: fleet.available(), combiners: fleet.livingCombiners(), reports: ofPhase };
+  }
+
+  /** Brings what follows from the record up to it: the orders of its phase, and heads. */
+  async #settle(record: SessionRecord): Promise<void> {
+    const { state, orders, writer, now } = this.#deps;
+    const standing = new Map(orders.entries().filter(([key]) => sessionOfKey(key) === record.id));
+    const { put, remove } = orderChanges(record, standing);
+    for (const [key, order] of put) orders.set(key, order, await state.orders.put(key, order));
+    for (const key of remove) await state.orders.delete(key);
+    if (this.#headsDone.get(record.id) !== record.head.id) {
+      await writeHeads(writer, record, new Date(now()).toISOString());
+      this.#headsDone.set(record.id, record.head.id);
+    }
+  }
+
+  #hasLeftovers(session: string): boolean {
+    const { orders } = this.#deps;
+    return [...orders.keys()].some((key) => sessionOfKey(key) === session);
+  }
+
+  /** Orders of sessions that are no more, and reports of phases that are over. */
+  async #sweep(known: ReadonlySet<string>): Promise<void> {
+    const { state, orders } = this.#deps;
+    for (const key of orders.keys()) {
+      if (!known.has(sessionOfKey(key))) await state.orders.delete(key);
+    }
+  }
+
+  /** After a commit: what the round needed and the trail does not. A crash here leaves it to `trail gc`. */
+  async #cleanRound(before: SessionRecord): Promise<void> {
+    const { state, reports, writer, log } = this.#deps;
+    const { id: session, round } = before;
+    try {
+      for (const key of [...reports.keys()]) {
+        const [, of, number] = key.split('.');
+        if (of === session && Number(number) <= round) await state.reports.delete(key);
+      }
+      for (const key of await state.tasks.keys(`${session}.${round}.>`)) await state.tasks.delete(key);
+      const prefixes = [
+        `partials/${session}/${round}-`,
+        `reports/${session}/${round}-`,
+        `candidates/${session}/${round}-`,
+      ];
+      if (!before.spec.keep_updates) prefixes.push(`updates/${session}/${round}-`);
+      for (const prefix of prefixes) {
+        for await (const { key } of writer.store.list(buckets.work, prefix)) {
+          await writer.store.delete(buckets.work, key);
+        }
+      }
+    } catch (error) {
+      log.warn(
+        { session, round, err: error },
+        'could not clean up after the round; `consilium trail gc` will',
+      );
+    }
+  }
+}

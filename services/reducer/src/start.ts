@@ -1,0 +1,155 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import {
+  type Bus,
+  CLIENT_JWT_TTL,
+  connectBus,
+  type Logger,
+  loadIdentity,
+  loadOrCreateIdentity,
+  memoryNonceCache,
+  openStream,
+  requireServer,
+  storeFromConfig,
+  userJwtForClient,
+} from '@consilium/platform';
+import { buckets, clientInbox, type Order, type Report, streams, subjects } from '@consilium/protocol';
+import type { ApiContext, ClientAccess } from './api/context.js';
+import { ensureAdmin } from './api/people.js';
+import { buildApi } from './api/server.js';
+import { Audit } from './audit.js';
+import type { ReducerConfig } from './config.js';
+import { SessionEngine } from './engine/engine.js';
+import { Fleet } from './engine/fleet.js';
+import { answerHellos } from './hello.js';
+import { Mirror } from './mirror.js';
+import { PackageRegistry } from './registry/registry.js';
+import { openState } from './state.js';
+
+export interface RunningReducer {
+  /** Address of the HTTP API. */
+  readonly url: string;
+  readonly publicKey: string;
+  stop(): Promise<void>;
+}
+
+export interface ReducerDeps {
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  readonly now?: () => number;
+}
+
+/** Milliseconds that the stream of session events keeps them. */
+const eventsMaxAge = 30 * 24 * 3600 * 1000;
+
+/**
+ * Starts a reducer: API, enrolment, registry, and the engine that moves sessions while it holds the lease.
+ * @throws BUS_UNAVAILABLE, BUS_SERVER_OUTDATED, STORE_NO_CONDITIONAL_WRITES and others of bus and store
+ */
+export async function startReducer(config: ReducerConfig, deps: ReducerDeps): Promise<RunningReducer> {
+  const { log, signal, now = Date.now } = deps;
+  const undo: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const close of undo.splice(0).reverse()) await close();
+  };
+  try {
+    await mkdir(config.temp_dir, { recursive: true, mode: 0o700 });
+    const identity = await loadOrCreateIdentity(config.key_file, 'user');
+    const store = await storeFromConfig(config.store);
+    undo.push(() => store.close());
+    await store.ensureBuckets(Object.values(buckets));
+    await store.probe(buckets.work);
+
+    const bus = await connect(config, log, signal);
+    undo.push(() => bus.drain());
+    const { servers, allow_outdated_server: allowOutdated } = config.nats;
+    for (const address of servers) {
+      const open = requireServer(bus.serverVersion, address, { allowOutdated });
+      if (open.length > 0)
+        log.warn({ address, version: bus.serverVersion, open }, 'nats-server has known holes');
+    }
+
+    const state = await openState(bus);
+    const events = await openStream(bus, { ...streams.events, maxAge: eventsMaxAge });
+    const audit = new Audit(await openStream(bus, streams.audit), config.reducer, now);
+    const mirrors = {
+      clients: new Mirror(state.clients),
+      presence: new Mirror(state.presence),
+      combiners: new Mirror(state.combiners),
+      orders: new Mirror<Order>(state.orders),
+      reports: new Mirror<Report>(state.reports),
+      sessions: new Mirror(state.sessions),
+    };
+    const fleet = new Fleet(mirrors.clients, mirrors.presence, mirrors.combiners);
+    const engine = new SessionEngine({
+      id: config.reducer,
+      state,
+      writer: { store, identity },
+      fleet,
+      orders: mirrors.orders,
+      reports: mirrors.reports,
+      reduction: { store: config.store, tmpDir: config.temp_dir, memoryBytes: config.memory_mib * 2 ** 20 },
+      publish: (event) => bus.publish(subjects.event(event.session), event),
+      log,
+      now,
+    });
+    for (const mirror of Object.values(mirrors)) {
+      undo.push(() => mirror.stop());
+      await mirror.start(() => engine.poke(), log);
+    }
+    const context: ApiContext = {
+      state,
+      store,
+      registry: new PackageRegistry(store),
+      fleet,
+      engine,
+      events,
+      audit,
+      identity,
+      nats: await clientAccess(config, now),
+      publish: (event) => bus.publish(subjects.event(event.session), event),
+      nonces: memoryNonceCache(now),
+      isReady: () => bus.state === 'connected',
+      log,
+      now,
+    };
+    if (config.admin_token_hash !== undefined) await ensureAdmin(context, config.admin_token_hash);
+    const hellos = answerHellos({ bus, state, fleet, syncSeconds: config.sync_seconds, log });
+    undo.push(() => hellos.stop());
+    const api = await buildApi(context);
+    undo.push(() => api.close());
+    const url = await api.listen(config.listen);
+    engine.start();
+    undo.push(() => engine.stop());
+    log.info({ url, key: identity.publicKey }, 'reducer is up');
+    return { url, publicKey: identity.publicKey, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function connect(config: ReducerConfig, log: Logger, signal: AbortSignal): Promise<Bus> {
+  const { servers, creds_file, ca_file } = config.nats;
+  return connectBus({
+    servers,
+    creds: await readFile(creds_file, 'utf8'),
+    inboxPrefix: clientInbox(config.reducer),
+    name: config.reducer,
+    log,
+    signal,
+    ...(ca_file === undefined ? {} : { caFile: ca_file }),
+  });
+}
+
+async function clientAccess(config: ReducerConfig, now: () => number): Promise<ClientAccess> {
+  const { client_servers, account, account_signing_key_file } = config.nats;
+  const accountSigningKey = await loadIdentity(account_signing_key_file);
+  return {
+    urls: client_servers,
+    jwtFor: async (clientId, publicKey) => {
+      const issued = now();
+      const jwt = userJwtForClient({ clientId, publicKey, account, accountSigningKey, now: issued });
+      return { jwt, expiresAt: issued + CLIENT_JWT_TTL };
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import { type Bus, type KvBucket, type LeaseRecord, openKv } from '@consilium/platform';
+import {
+  type ClientRecord,
+  type CombinerRecord,
+  clientRecordSchema,
+  combinerRecordSchema,
+  type JoinTokenRecord,
+  joinTokenRecordSchema,
+  kvBuckets,
+  type Order,
+  orderSchema,
+  type Presence,
+  presenceSchema,
+  type Report,
+  reportSchema,
+  type SessionRecord,
+  sessionRecordSchema,
+  type TaskRecord,
+  taskRecordSchema,
+  type UserRecord,
+  userRecordSchema,
+} from '@consilium/protocol';
+import type { z } from 'zod';
+
+/** The durable state in JetStream that the reducer reads and writes. */
+export interface ReducerState {
+  readonly sessions: KvBucket<SessionRecord>;
+  readonly orders: KvBucket<Order>;
+  readonly reports: KvBucket<Report>;
+  readonly tasks: KvBucket<TaskRecord>;
+  readonly clients: KvBucket<ClientRecord>;
+  readonly joinTokens: KvBucket<JoinTokenRecord>;
+  readonly users: KvBucket<UserRecord>;
+  readonly combiners: KvBucket<CombinerRecord>;
+  readonly presence: KvBucket<Presence>;
+  readonly leases: KvBucket<LeaseRecord>;
+}
+
+/** Opens all buckets, making those that are missing. @throws BUS_UNAVAILABLE, BUS_DENIED */
+export async function openState(bus: Bus): Promise<ReducerState> {
+  return {
+    sessions: await open(bus, kvBuckets.sessions, sessionRecordSchema),
+    orders: await open(bus, kvBuckets.orders, orderSchema),
+    reports: await open(bus, kvBuckets.reports, reportSchema),
+    tasks: await open(bus, kvBuckets.tasks, taskRecordSchema),
+    clients: await open(bus, kvBuckets.clients, clientRecordSchema),
+    joinTokens: await open(bus, kvBuckets.joinTokens, joinTokenRecordSchema),
+    users: await open(bus, kvBuckets.users, userRecordSchema),
+    combiners: await open(bus, kvBuckets.combiners, combinerRecordSchema),
+    presence: await open(bus, kvBuckets.presence, presenceSchema),
+    leases: await openKv<LeaseRecord>(bus, { name: kvBuckets.leases.name, ttl: kvBuckets.leases.ttl * 1000 }),
+  };
+}
+
+function open<T>(
+  bus: Bus,
+  bucket: { name: string; ttl: number },
+  schema: z.ZodType<T>,
+): Promise<KvBucket<T>> {
+  const validate = (value: unknown) => schema.parse(value);
+  return openKv(bus, { name: bucket.name, ttl: bucket.ttl * 1000, validate });
+}
