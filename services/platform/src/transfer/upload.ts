@@ -7,8 +7,10 @@ import { localError, locally } from './local-file.js';
 import type { GetUpload, UploadOptions, UploadResult } from './types.js';
 
 const chunkSize = 256 * 1024;
-/** Fresh URLs, or uploads begun anew, without any part getting through in between. */
-const maxRenewals = 3;
+/** Fresh URLs that are refused one after the other before the refusal is believed. */
+const maxRefusals = 2;
+/** Uploads begun anew, or found to lack parts, in all. */
+const maxRepairs = 3;
 
 /**
  * Sends a file to where `getUpload` says, in one request or in parts. Broken connections are tried again, a part
@@ -50,7 +52,8 @@ class Upload {
   readonly #http: TransferHttp;
   readonly #getUpload: GetUpload;
   readonly #options: UploadOptions;
-  #renewals = 0;
+  #refusals = 0;
+  #repairs = 0;
 
   constructor(
     file: string,
@@ -82,11 +85,12 @@ class Upload {
 
   /** Asks for what the error calls for, or throws it. */
   async #renew(error: unknown, uploadId: string | undefined): Promise<SignedUpload> {
-    this.#renewals++;
-    if (this.#renewals > maxRenewals) throw error;
-    const refused = hasCode(error, 'STORE_URL_EXPIRED', 'STORE_DENIED', 'STORE_UPLOAD_INCOMPLETE');
+    const refused = hasCode(error, 'STORE_URL_EXPIRED', 'STORE_DENIED');
     const gone = uploadId !== undefined && hasCode(error, 'STORE_NO_UPLOAD', 'STORE_NOT_FOUND');
-    if (!refused && !gone) throw error;
+    if (refused) this.#refusals++;
+    else if (gone || hasCode(error, 'STORE_UPLOAD_INCOMPLETE')) this.#repairs++;
+    else throw error;
+    if (this.#refusals > maxRefusals || this.#repairs > maxRepairs) throw error;
     if (gone || uploadId === undefined) return await this.#getUpload({});
     try {
       return await this.#getUpload({ uploadId });
@@ -115,7 +119,7 @@ class Upload {
       if (part.done) continue;
       await this.#put(part.url, part.headers, part.offset, part.size, done);
       done += part.size;
-      this.#renewals = 0;
+      this.#refusals = 0;
     }
     await complete(upload.uploadId);
   }
