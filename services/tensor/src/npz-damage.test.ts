@@ -120,6 +120,7 @@ const damages: readonly Damage[] = [
     both(A, 18, 20, words(floats.length + 9, floats.length + 9)),
   ],
   ['two entries on one header', 'NPZ_OVERLAP', central(B, 42, words(0))],
+  ['two entries on the header of the second', 'NPZ_OVERLAP', central(A, 42, words(zip.local[B]!))],
   ['local extra bytes that push the data into the next entry', 'NPZ_OVERLAP', local(A, 28, halves(8))],
   ['a name twice', 'NPZ_DUPLICATE_NAME', pair('a.npy', 'a.npy')],
   ['names that NumPy mixes up', 'NPZ_DUPLICATE_NAME', pair('a.npy', 'a.npy.npy')],
@@ -242,6 +243,23 @@ test('the undamaged file, one with a comment and one with zip64 end records are 
     one({ localExtra: field(9, words(0)), centralExtra: field(8, words(0)), comment: 'of an entry' }),
   );
   await readAll(buildZip([]).bytes);
+});
+
+test('a data descriptor may lack its signature and may have sizes of eight bytes', async () => {
+  const file = buildZip([{ name: 'a.npy', content: longs, deflate: true, descriptor: true }]);
+  const at = file.contentEnd[0]!;
+  const [crc, packed, size] = new Uint32Array(file.bytes.slice(at + 4, at + 16).buffer);
+  const signature = words(0x08074b50);
+  for (const descriptor of [
+    words(crc!, packed!, size!),
+    words(crc!, packed!, 0, size!, 0),
+    joined(signature, words(crc!, packed!, 0, size!, 0)),
+  ]) {
+    const last = patched(file.bytes.subarray(file.end), 16, words(at + descriptor.length));
+    await readAll(
+      joined(file.bytes.subarray(0, at), descriptor, file.bytes.subarray(file.directory, file.end), last),
+    );
+  }
 });
 
 test('an entry that only the data remain of, not the directory, is not seen', async () => {
