@@ -3,11 +3,11 @@ import type { ByteSource, NpzEntry, NpzReader, TensorInfo } from '@consilium/ten
 import { elementSize, npzLayout, sameStructure } from '@consilium/tensor';
 import { ByteCursor } from './byte-cursor.js';
 import { labelled, openLabelled } from './model-file.js';
+import type { Numbers } from './numbers.js';
+import { squaredDistance, toNumbers } from './numbers.js';
 import type { FloatDType } from './sum/float-sums.js';
 import { isFloat } from './sum/float-sums.js';
 import { MAX_TERM } from './sum/grid.js';
-import type { Numbers } from './numbers.js';
-import { squaredDistance, toNumbers } from './numbers.js';
 import { badTermError, checkWeight } from './updates.js';
 
 export interface UpdateCheck {
@@ -109,8 +109,7 @@ async function checkTensor(
   label: string,
 ): Promise<TensorCheck> {
   const { name, dtype } = entry;
-  const base =
-    before === undefined || !isFloat(dtype) ? undefined : new ByteCursor(before.stream(name));
+  const base = before === undefined || !isFloat(dtype) ? undefined : new ByteCursor(before.stream(name));
   let elements = 0;
   let squares = 0;
   try {

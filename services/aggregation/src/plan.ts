@@ -25,7 +25,8 @@ export interface Group {
 
 /** In which groups a model is worked through. */
 export interface SumPlan {
-  readonly groups: readonly Group[];
+  /** The groups in model order, made anew for each run through them: a huge model has very many. */
+  groups(): Iterable<Group>;
   /** Files that are read and added together. */
   readonly filesAtOnce: number;
   readonly floats: number;
@@ -41,7 +42,7 @@ export const defaultMemoryBytes = 96 * 2 ** 20;
 export const leastMemoryBytes = 2 * 2 ** 20;
 
 /** Larger reads gain nothing, and smaller groups stay in the caches. */
-const MOST_ELEMENTS = 2 ** 20;
+const MOST_ELEMENTS = 2 ** 18;
 const LEAST_ELEMENTS = 1024;
 const MOST_PIECES = 512;
 
@@ -64,44 +65,45 @@ export function planSums(
     throw new ConsiliumError('AGG_MEMORY', detail, { where: 'memoryBytes' });
   }
   for (let elements = MOST_ELEMENTS; elements >= LEAST_ELEMENTS; elements /= 2) {
-    const groups = makeGroups(infos, elements, bytesPerElement);
-    const most = (of: (group: Group) => number) => groups.reduce((max, group) => Math.max(max, of(group)), 0);
-    const floats = most((group) => group.floats);
-    const integers = most((group) => group.integers);
+    const groups = () => makeGroups(infos, elements, bytesPerElement);
+    let [floats, integers, inputBytes] = [0, 0, 0];
+    for (const group of groups()) {
+      floats = Math.max(floats, group.floats);
+      integers = Math.max(integers, group.integers);
+      inputBytes = Math.max(inputBytes, group.inputBytes);
+    }
     const filesAtOnce = Math.min(UPDATES_PER_CALL, files);
-    const used =
-      FloatSums.bytesFor(floats) +
-      integers * 16 +
-      2 * filesAtOnce * most((group) => group.inputBytes) +
-      2 * 8 * elements;
+    const used = FloatSums.bytesFor(floats) + integers * 16 + 2 * filesAtOnce * inputBytes + 2 * 8 * elements;
     if (used <= memoryBytes) return { groups, filesAtOnce, floats, integers, memoryBytes: used };
   }
   const detail = `${memoryBytes} bytes do not suffice for ${files} files.`;
   throw new ConsiliumError('AGG_MEMORY', detail, { where: 'memoryBytes' });
 }
 
-function makeGroups(
+function* makeGroups(
   infos: readonly TensorInfo[],
   most: number,
   bytesPerElement: (info: TensorInfo) => number,
-): Group[] {
-  const groups: Group[] = [];
+): Generator<Group> {
   let pieces: Piece[] = [];
   let floats = 0;
   let integers = 0;
   let inputBytes = 0;
-  const close = () => {
-    if (pieces.length > 0) groups.push({ pieces, floats, integers, inputBytes });
+  const take = (): Group => {
+    const group = { pieces, floats, integers, inputBytes };
     pieces = [];
     floats = 0;
     integers = 0;
     inputBytes = 0;
+    return group;
   };
   for (const [tensor, info] of infos.entries()) {
     const total = elementCount(info.shape);
     for (let start = 0, count = 0; start < total; start += count) {
       count = Math.min(most, total - start);
-      if (floats + integers + count > most || pieces.length >= MOST_PIECES) close();
+      if (floats + integers + count > most || pieces.length >= MOST_PIECES) {
+        if (pieces.length > 0) yield take();
+      }
       const places = count + (count % 2);
       pieces.push({ tensor, start, count, place: isFloat(info.dtype) ? floats : integers });
       if (isFloat(info.dtype)) floats += places;
@@ -109,6 +111,5 @@ function makeGroups(
       inputBytes += HEADER_ROOM + count * bytesPerElement(info);
     }
   }
-  close();
-  return groups;
+  if (pieces.length > 0) yield take();
 }

@@ -12,7 +12,8 @@ async function refused(work: AsyncIterable<Uint8Array>, code: ErrorCode, ...part
   await assert.rejects(collect(work), (error) => {
     assert.ok(error instanceof ConsiliumError, String(error));
     assert.equal(error.code, code);
-    for (const part of parts) assert.ok(error.message.includes(part), `"${part}" is not in: ${error.message}`);
+    for (const part of parts)
+      assert.ok(error.message.includes(part), `"${part}" is not in: ${error.message}`);
     return true;
   });
 }
@@ -100,7 +101,11 @@ describe('an aggregate refuses', () => {
   it('a damaged file, naming it', async () => {
     const update = await simpleUpdate([1], 1);
     const broken = bufferSource((await update.source.read(0, update.source.size)).subarray(0, 100));
-    await refused(weightedMean([update, { source: broken, weight: 1, label: 'site-b' }]), 'NPZ_TRUNCATED', 'site-b');
+    await refused(
+      weightedMean([update, { source: broken, weight: 1, label: 'site-b' }]),
+      'NPZ_TRUNCATED',
+      'site-b',
+    );
   });
 });
 
@@ -145,10 +150,13 @@ describe('a partial is refused', () => {
   });
 
   it('when it is another model’s', async () => {
-    const partial = await collect(partialSum([await simpleUpdate([1, 2], 1)], [{ name: 'w', dtype: 'float32', shape: [2] }]));
-    const other = finishMean([{ source: bufferSource(partial), label: 'p' }], [
-      { name: 'w', dtype: 'float32', shape: [3] },
-    ]);
+    const partial = await collect(
+      partialSum([await simpleUpdate([1, 2], 1)], [{ name: 'w', dtype: 'float32', shape: [2] }]),
+    );
+    const other = finishMean(
+      [{ source: bufferSource(partial), label: 'p' }],
+      [{ name: 'w', dtype: 'float32', shape: [3] }],
+    );
     await refused(other, 'AGG_MISMATCH', 'shape (3, 2), found (2, 2)');
   });
 });

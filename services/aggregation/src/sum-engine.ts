@@ -64,7 +64,7 @@ interface Batch {
 }
 
 function* batches(plan: SumPlan, files: number): Generator<Batch, undefined> {
-  for (const group of plan.groups) {
+  for (const group of plan.groups()) {
     for (let first = 0; first < files; first += plan.filesAtOnce) {
       yield { group, first, last: first + plan.filesAtOnce >= files };
     }

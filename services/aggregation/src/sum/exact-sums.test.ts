@@ -11,7 +11,15 @@ import {
 } from '../testing/hard-sums.js';
 import { permutations, seededRandom, shuffled } from '../testing/random.js';
 import { FloatSums } from './float-sums.js';
-import { addTermsReference, HI_UNIT, highPart, isCanonical, lowPart, MAX_TERM, makeCanonical } from './grid.js';
+import {
+  addTermsReference,
+  HI_UNIT,
+  highPart,
+  isCanonical,
+  lowPart,
+  MAX_TERM,
+  makeCanonical,
+} from './grid.js';
 
 type Dtype = 'float32' | 'float64';
 
@@ -107,7 +115,10 @@ describe('the compiled kernel', () => {
     for (const dtype of ['float32', 'float64'] as const) {
       for (const clients of [1, 2, 3, 4, 5, 6, 7, 13]) {
         for (const length of [1, 2, 7, 199, 200]) {
-          const contributions = hardContributions(Math.max(clients, 2), ELEMENTS, length, dtype).slice(0, clients);
+          const contributions = hardContributions(Math.max(clients, 2), ELEMENTS, length, dtype).slice(
+            0,
+            clients,
+          );
           const place = 2048 - 100;
           const sums = new FloatSums(place + ELEMENTS);
           sums.clear(place + ELEMENTS);

@@ -59,12 +59,17 @@ describe('sums of integers', () => {
     const random = seededRandom(5);
     const values = Array.from(
       { length: 9 },
-      (_, i): Wide => BigInt64Array.of(BigInt.asIntN(64, BigInt(Math.floor(random() * 2 ** 52)) << BigInt(i + 3))),
+      (_, i): Wide =>
+        BigInt64Array.of(BigInt.asIntN(64, BigInt(Math.floor(random() * 2 ** 52)) << BigInt(i + 3))),
     );
     const lanes = Array.from({ length: 20 }, () => {
       const sums = new IntegerSums(1);
       sums.clear(1);
-      const batch = values.map((each, i) => ({ dtype: 'int64' as const, weight: 1 + i, bytes: bytesOf(each) }));
+      const batch = values.map((each, i) => ({
+        dtype: 'int64' as const,
+        weight: 1 + i,
+        bytes: bytesOf(each),
+      }));
       sums.add(shuffled(batch, random), 0, 1);
       return sums.lanes(0, 1);
     });

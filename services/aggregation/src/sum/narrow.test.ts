@@ -14,7 +14,9 @@ describe('rounding a mean to its dtype', () => {
   it('goes half to even in bfloat16 and float32', () => {
     const brain = new Uint16Array(narrow(Float64Array.of(1 + 2 ** -8, 1 + 3 * 2 ** -8), 'bfloat16').buffer);
     assert.deepEqual([...brain].map(bfloat16ToFloat32), [1, 1 + 2 ** -6]);
-    const single = new Float32Array(narrow(Float64Array.of(1 + 2 ** -24, 1 + 3 * 2 ** -24), 'float32').buffer);
+    const single = new Float32Array(
+      narrow(Float64Array.of(1 + 2 ** -24, 1 + 3 * 2 ** -24), 'float32').buffer,
+    );
     assert.deepEqual([...single], [1, 1 + 2 ** -22]);
   });
 
