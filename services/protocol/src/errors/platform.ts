@@ -12,4 +12,16 @@ export const platformErrors = defineErrors({
   BAD_REQUEST: kinds.badInput('The request does not fit its schema.', 'Correct the named field.'),
   NOT_FOUND: kinds.notFound('There is nothing at this address.', 'Check the path.'),
   USAGE: kinds.badInput('The command was called with wrong arguments.', 'See --help.'),
+  UP_CHILD_FAILED: kinds.unavailable(
+    'A program of the platform could not be started.',
+    'Its last log lines say why; the whole log is in the file named.',
+  ),
+  UP_PORT_TAKEN: kinds.conflict(
+    'A port that the platform used before is taken.',
+    'Stop the program that uses it, or remove ports.json and start again: clients then need the new address.',
+  ),
+  UP_RUNNING: kinds.conflict(
+    'The platform runs already on this folder.',
+    'Use the one that runs, or start another with --dir.',
+  ),
 });
