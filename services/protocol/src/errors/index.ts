@@ -1,5 +1,6 @@
 import { aggregationErrors } from './aggregation.js';
 import { busErrors } from './bus.js';
+import { cliErrors } from './cli.js';
 import { clientErrors } from './client.js';
 import { enrolmentErrors } from './enrolment.js';
 import { npzErrors } from './npz.js';
@@ -19,6 +20,7 @@ export type { ErrorSpec };
 export const errorTable = {
   ...platformErrors,
   ...clientErrors,
+  ...cliErrors,
   ...sessionErrors,
   ...packageErrors,
   ...sdkErrors,
