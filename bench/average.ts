@@ -3,7 +3,7 @@
  * the same files.
  *
  *     npx tsc -b bench && node bench/dist/average.js [--clients 30] [--mb 20] [--arrays 20] [--repeat 3]
- *                                                   [--memory-mb 96] [--python python3]
+ *                                                   [--memory-mb 96] [--python python3] [--no-fill]
  *
  * What is timed: opening all files, reading them, adding, and writing the result to disk. Files are in the page
  * cache for both sides (each is read once before). Making them is not timed. Every repetition is a process of its
@@ -37,6 +37,7 @@ const { values: flags } = parseArgs({
     repeat: { type: 'string', default: '3' },
     'memory-mb': { type: 'string', default: '96' },
     python: { type: 'string', default: 'python3' },
+    'no-fill': { type: 'boolean', default: false },
     once: { type: 'string' },
   },
 });
@@ -82,18 +83,19 @@ async function makeFiles(folder: string): Promise<void> {
 async function fileSource(path: string): Promise<{ source: ByteSource; handle: FileHandle }> {
   const handle = await open(path);
   const { size } = await handle.stat();
-  const source: ByteSource = {
-    size,
-    async read(offset, length) {
-      const bytes = Buffer.allocUnsafeSlow(length);
-      for (let at = 0; at < length; ) {
-        const { bytesRead } = await handle.read(bytes, at, length - at, offset + at);
-        if (bytesRead === 0) throw new Error(`${path} ended early`);
-        at += bytesRead;
-      }
-      return bytes;
-    },
+  const readInto = async (offset: number, target: Uint8Array) => {
+    for (let at = 0; at < target.length; ) {
+      const { bytesRead } = await handle.read(target, at, target.length - at, offset + at);
+      if (bytesRead === 0) throw new Error(`${path} ended early`);
+      at += bytesRead;
+    }
   };
+  const read = async (offset: number, length: number) => {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    await readInto(offset, bytes);
+    return bytes;
+  };
+  const source = flags['no-fill'] ? { size, read } : { size, read, readInto };
   return { source, handle };
 }
 

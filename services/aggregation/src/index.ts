@@ -3,6 +3,7 @@ export { checkUpdate } from './check-update.js';
 export type { ModelDifference, TensorDifference } from './diff.js';
 export { diffModels } from './diff.js';
 export { finishMean, mergePartials, modelInfos, partialSum, weightedMean } from './mean.js';
+export type { FillingSource } from './model-file.js';
 export type { PartialTotals } from './partial-format.js';
 export { PARTIAL_FORMAT, partialInfos, readTotals } from './partial-format.js';
 export type { PartialInput } from './partials.js';

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ByteSource, TensorInfo } from '@consilium/tensor';
 import { bufferSource, collect, npzLayout, tensorFrom } from '@consilium/tensor';
-import { finishMean, partialSum, weightedMean } from './mean.js';
+import { finishMean, modelInfos, partialSum, weightedMean } from './mean.js';
+import type { FillingSource } from './model-file.js';
 import { planSums } from './plan.js';
-import { sourceOf } from './testing/models.js';
+import { hardUpdates, sourceOf } from './testing/models.js';
 
 /** Counts what is asked for; a buffer counts until the next batch of reads has been waited for. */
 class Meter {
@@ -86,5 +87,72 @@ describe('memory', () => {
     const { dataOffset } = npzLayout(tensors).entries[0]!;
     assert.ok(opening.largest.read > source.size / 2 - dataOffset);
     assert.ok(opening.largest.reads < 20, `${opening.largest.reads} reads`);
+  });
+});
+
+describe('a source that reads into a buffer', () => {
+  it('gives the same bytes, of updates and of partials, and is not asked for buffers of its own', async () => {
+    const updates = await hardUpdates(13, 21);
+    const infos = await modelInfos(updates[0]!);
+    const filling = (source: ByteSource) => {
+      const counts = { filled: 0, readAfterOpening: 0 };
+      const wrapped: FillingSource = {
+        size: source.size,
+        read(offset, length) {
+          if (counts.filled > 0) counts.readAfterOpening++;
+          return source.read(offset, length);
+        },
+        async readInto(offset, target) {
+          counts.filled++;
+          target.set(await source.read(offset, target.length));
+        },
+      };
+      return { wrapped, counts };
+    };
+    const plain = await collect(partialSum(updates, infos));
+    // Every third one reads the ordinary way, among the others.
+    const each = updates.map(({ source }) => filling(source));
+    const mixed = updates.map((update, i) =>
+      i % 3 === 0 ? update : { ...update, source: each[i]!.wrapped },
+    );
+    assert.deepEqual(await collect(partialSum(mixed, infos)), plain);
+    assert.ok(each.every(({ counts }, i) => counts.filled === (i % 3 === 0 ? 0 : 1)));
+    assert.ok(each.every(({ counts }) => counts.readAfterOpening === 0));
+    const partial = bufferSource(plain);
+    const other = filling(partial);
+    assert.deepEqual(
+      await collect(finishMean([{ source: other.wrapped, label: 'p' }], infos)),
+      await collect(finishMean([{ source: partial, label: 'p' }], infos)),
+    );
+    assert.equal(other.counts.filled, 1);
+  });
+
+  it('keeps what is being read apart from what is being added, over many slices', async () => {
+    const memoryBytes = 2 * 2 ** 20;
+    const sources = await Promise.all(
+      Array.from({ length: 15 }, (_, k) => {
+        const values = Float32Array.from({ length: 50_001 }, (_, i) => Math.fround(Math.sin(i * (k + 2))));
+        return sourceOf([tensorFrom('w', 'float32', [50_001], values)]);
+      }),
+    );
+    const plain = sources.map((source, i) => ({ source, weight: i + 1, label: `site-${i}` }));
+    const filled = plain.map((update) => {
+      const { source } = update;
+      const wrapped: FillingSource = {
+        size: source.size,
+        read: (offset, length) => source.read(offset, length),
+        async readInto(offset, target) {
+          const bytes = await source.read(offset, target.length);
+          await new Promise((resolve) => setImmediate(resolve));
+          target.set(bytes);
+        },
+      };
+      return { ...update, source: wrapped };
+    });
+    const options = { memoryBytes };
+    assert.deepEqual(
+      await collect(weightedMean(filled, options)),
+      await collect(weightedMean(plain, options)),
+    );
   });
 });

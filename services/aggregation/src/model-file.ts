@@ -7,12 +7,29 @@ import type { Group } from './plan.js';
 /** An npz file whose groups of elements can be read; groups are asked for in the order of the plan, once each. */
 export interface ModelFile {
   readonly label: string;
-  /** Little-endian bytes of each piece of the group, in C order. The caller owns them. */
-  read(group: Group): Promise<Uint8Array[]>;
+  /** True where `read` can fill a buffer that it is given. */
+  readonly fills: boolean;
+  /**
+   * Little-endian bytes of each piece of the group, in C order. They lie in `into` (of the group's inputBytes)
+   * where one is given and the file can fill it, else in buffers that the caller owns.
+   */
+  read(group: Group, into?: Uint8Array): Promise<Uint8Array[]>;
   /** After the last group: checks what can only be known then (the CRC of a file read in sequence). */
   finish(): Promise<void>;
   /** Lets go of what a file that is read in sequence holds. */
   close(): Promise<void>;
+}
+
+/**
+ * A byte source that can read into a buffer, such as a file: saves an allocation and a copy for every read.
+ * `readInto` fills `target` from `offset` on, or rejects.
+ */
+export interface FillingSource extends ByteSource {
+  readInto(offset: number, target: Uint8Array): Promise<void>;
+}
+
+function canFill(source: ByteSource): source is FillingSource {
+  return 'readInto' in source && typeof source.readInto === 'function';
 }
 
 /** What a file must look like, and which of its tensors the plan speaks of. */
@@ -94,17 +111,19 @@ export async function labelled<T>(label: string, work: () => Promise<T>): Promis
 class SliceableFile implements ModelFile {
   readonly label: string;
   readonly #source: ByteSource;
+  readonly fills: boolean;
   readonly #offsets: Float64Array;
   readonly #unitBytes: readonly number[];
 
   constructor(source: ByteSource, label: string, offsets: Float64Array, unitBytes: readonly number[]) {
     this.#source = source;
+    this.fills = canFill(source);
     this.label = label;
     this.#offsets = offsets;
     this.#unitBytes = unitBytes;
   }
 
-  async read(group: Group): Promise<Uint8Array[]> {
+  async read(group: Group, into?: Uint8Array): Promise<Uint8Array[]> {
     const ranges = group.pieces.map(({ tensor, start, count }) => {
       const unit = this.#unitBytes[tensor]!;
       const from = this.#offsets[tensor]! + start * unit;
@@ -113,7 +132,7 @@ class SliceableFile implements ModelFile {
     const from = ranges.reduce((least, range) => Math.min(least, range.from), Number.POSITIVE_INFINITY);
     const to = ranges.reduce((most, range) => Math.max(most, range.to), 0);
     if (to - from <= group.inputBytes) {
-      const bytes = await this.#exactly(from, to - from);
+      const bytes = await this.#exactly(from, to - from, into);
       return ranges.map((range) => bytes.subarray(range.from - from, range.to - from));
     }
     const parts: Uint8Array[] = [];
@@ -129,8 +148,14 @@ class SliceableFile implements ModelFile {
     return Promise.resolve();
   }
 
-  async #exactly(offset: number, length: number): Promise<Uint8Array> {
-    const bytes = await labelled(this.label, () => this.#source.read(offset, length));
+  async #exactly(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    const source = this.#source;
+    if (into !== undefined && canFill(source)) {
+      const target = into.subarray(0, length);
+      await labelled(this.label, () => source.readInto(offset, target));
+      return target;
+    }
+    const bytes = await labelled(this.label, () => source.read(offset, length));
     if (bytes.length === length) return bytes;
     throw new ConsiliumError('NPZ_SOURCE', `${bytes.length} bytes came for ${length} at offset ${offset}.`, {
       where: this.label,
@@ -141,6 +166,7 @@ class SliceableFile implements ModelFile {
 /** Deflated, big-endian or Fortran order: the plan goes forward, and so does the stream of each tensor. */
 class SequentialFile implements ModelFile {
   readonly label: string;
+  readonly fills = false;
   readonly #reader: NpzReader;
   readonly #tensors: readonly NpzEntry[];
   readonly #unitBytes: readonly number[];

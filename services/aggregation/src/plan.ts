@@ -31,6 +31,8 @@ export interface SumPlan {
   readonly filesAtOnce: number;
   readonly floats: number;
   readonly integers: number;
+  /** Most bytes of a group in one input file. */
+  readonly inputBytes: number;
   /** Estimate of all buffers together, in bytes. */
   readonly memoryBytes: number;
 }
@@ -74,7 +76,7 @@ export function planSums(
     }
     const filesAtOnce = Math.min(UPDATES_PER_CALL, files);
     const used = FloatSums.bytesFor(floats) + integers * 16 + 2 * filesAtOnce * inputBytes + 2 * 8 * elements;
-    if (used <= memoryBytes) return { groups, filesAtOnce, floats, integers, memoryBytes: used };
+    if (used <= memoryBytes) return { groups, filesAtOnce, floats, integers, inputBytes, memoryBytes: used };
   }
   const detail = `${memoryBytes} bytes do not suffice for ${files} files.`;
   throw new ConsiliumError('AGG_MEMORY', detail, { where: 'memoryBytes' });

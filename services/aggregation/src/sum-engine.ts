@@ -23,13 +23,21 @@ export async function* sumGroups(
   files: readonly ModelFile[],
   addBatch: AddBatch,
 ): AsyncGenerator<GroupSums> {
-  const floats = new FloatSums(plan.floats);
+  const slots = files.some((file) => file.fills) ? 2 * plan.filesAtOnce : 0;
+  const floats = new FloatSums(plan.floats, slots, plan.inputBytes);
   const integers = new IntegerSums(plan.integers);
   const jobs = batches(plan, files.length);
+  // Two halves of the slots in turn: one is filled while the other is added.
+  let half = 0;
   const start = (): { job: Batch; pending: Promise<Uint8Array[][]> } | undefined => {
     const { value: job, done } = jobs.next();
     if (done === true) return undefined;
-    const pending = readBatch(files, job, plan.filesAtOnce);
+    const firstSlot = half * plan.filesAtOnce;
+    half = 1 - half;
+    const reads = files
+      .slice(job.first, job.first + plan.filesAtOnce)
+      .map((file, j) => file.read(job.group, file.fills ? floats.slot(firstSlot + j) : undefined));
+    const pending = allOf(reads);
     // Seen when it is awaited; this only keeps an abandoned read from ending the process.
     pending.catch(() => undefined);
     return { job, pending };
@@ -73,12 +81,7 @@ function* batches(plan: SumPlan, files: number): Generator<Batch, undefined> {
 }
 
 /** Waits for every read before it fails, so that none is under way once the error is out. */
-async function readBatch(
-  files: readonly ModelFile[],
-  { group, first }: Batch,
-  atOnce: number,
-): Promise<Uint8Array[][]> {
-  const reads = files.slice(first, first + atOnce).map((file) => file.read(group));
+async function allOf(reads: readonly Promise<Uint8Array[]>[]): Promise<Uint8Array[][]> {
   const settled = await Promise.allSettled(reads);
   return settled.map((outcome) => {
     if (outcome.status === 'rejected') throw outcome.reason;

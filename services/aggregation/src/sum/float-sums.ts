@@ -35,7 +35,7 @@ export const UPDATES_PER_CALL = TERMS_PER_CARRY - 1;
 const PAGE = 65_536;
 const STAGING_BYTES = UPDATES_PER_CALL * BLOCK_BYTES;
 
-type AddKernel = (lanes: number, values: number, end: number, ...weights: number[]) => number;
+type AddKernel = (lanes: number, end: number, ...valuesThenWeights: number[]) => number;
 
 let compiled: object | undefined;
 
@@ -53,8 +53,8 @@ function kernelModule(): object {
 /**
  * Exact sums of weighted values for up to `capacity` elements at a time: two float64 lanes an element, as
  * `grid.ts` defines them. A tensor, or a slice of one, takes a range of elements that starts at an even place.
- * Owns 16 bytes an element (rounded up to blocks of 2,048) and 96 KiB for staging.
- * Memory layout: staging for UPDATES_PER_CALL blocks of values, then for each block its high and its low lane.
+ * Owns 16 bytes an element (rounded up to blocks of 2,048), 96 KiB for staging and the input slots.
+ * Memory layout: staging for UPDATES_PER_CALL blocks of values; for each block its high and its low lane; slots.
  */
 export class FloatSums {
   readonly capacity: number;
@@ -62,10 +62,16 @@ export class FloatSums {
   readonly #bytes: Uint8Array;
   readonly #kernels: Record<KernelFloat, AddKernel[]>;
 
-  constructor(capacity: number) {
+  readonly #slotsAt: number;
+  readonly #slotBytes: number;
+
+  /** `slots` buffers of `slotBytes` are made within its memory, see `slot`. */
+  constructor(capacity: number, slots = 0, slotBytes = 0) {
     const blocks = Math.max(1, Math.ceil(capacity / BLOCK));
     this.capacity = blocks * BLOCK;
-    const pages = Math.ceil((STAGING_BYTES + blocks * 2 * BLOCK_BYTES) / PAGE);
+    this.#slotsAt = STAGING_BYTES + blocks * 2 * BLOCK_BYTES;
+    this.#slotBytes = slotBytes + ((16 - (slotBytes % 16)) % 16);
+    const pages = Math.ceil((this.#slotsAt + slots * this.#slotBytes) / PAGE);
     this.#memory = new wasm.Memory({ initial: pages, maximum: pages });
     this.#bytes = new Uint8Array(this.#memory.buffer);
     const { exports } = new wasm.Instance(kernelModule(), { env: { memory: this.#memory } });
@@ -77,6 +83,15 @@ export class FloatSums {
   /** Bytes of a sum object with this capacity. */
   static bytesFor(capacity: number): number {
     return STAGING_BYTES + Math.max(1, Math.ceil(capacity / BLOCK)) * 2 * BLOCK_BYTES + PAGE;
+  }
+
+  /**
+   * Input buffer `index`: values that lie in it are added without being copied first. It is the caller's to fill
+   * and to fill again.
+   */
+  slot(index: number): Uint8Array {
+    const at = this.#slotsAt + index * this.#slotBytes;
+    return this.#bytes.subarray(at, at + this.#slotBytes);
   }
 
   /** Sets the first `length` sums to zero. */
@@ -102,13 +117,23 @@ export class FloatSums {
     const weights = group.map((update) => update.weight);
     for (let start = 0, count = 0; start < length; start += count) {
       count = this.#runLength(place, length, start);
-      for (let j = 0; j < group.length; j++) this.#stage(j, group[j]!, start, count);
+      // An odd last element is staged with a zero behind it, which lands on a spare lane and changes nothing.
+      if (count > 1) count -= count % 2;
+      const values = group.map((update, j) => this.#addressOf(j, update, start, count));
       const lanes = laneAddress(place + start);
-      // An odd last element takes a zero along: it lands on a neighbour's or a spare lane and changes nothing.
       const end = lanes + (count + (count % 2)) * 8;
-      if (kernel(lanes, 0, end, ...weights) === 0) return findBadTerm(group, start, count);
+      if (kernel(lanes, end, ...values, ...weights) === 0) return findBadTerm(group, start, count);
     }
     return undefined;
+  }
+
+  /** Where the kernel finds `count` elements of an update: where they are, or staged in place `j`. */
+  #addressOf(j: number, update: WeightedValues, start: number, count: number): number {
+    const { dtype, bytes } = update;
+    const size = elementSize(dtype);
+    if (bytes.buffer === this.#memory.buffer && size > 2 && count > 1) return bytes.byteOffset + start * size;
+    this.#stage(j, update, start, count);
+    return j * BLOCK_BYTES;
   }
 
   /** Elements from `start` of a range to its end or the end of the block that holds them. */
@@ -116,7 +141,7 @@ export class FloatSums {
     return Math.min(length - start, BLOCK - ((place + start) % BLOCK));
   }
 
-  /** Copies `count` elements of one update into staging place `j`, with a zero behind an odd last one. */
+  /** Copies `count` elements of one update into staging place `j`, with a zero behind a single one. */
   #stage(j: number, { dtype, bytes }: WeightedValues, start: number, count: number): void {
     const at = j * BLOCK_BYTES;
     const size = elementSize(dtype);

@@ -5,26 +5,26 @@ import { constantPair, op, signed, unsigned, valueType } from './wasm-encoder.js
 /** Elements of one block: its two lanes (32 KiB) and the values in work stay in the fast caches. */
 export const BLOCK = 2048;
 
-/** Bytes from one update's values to the next one's in the staging area, and from a high to its low lane. */
+/** Bytes from a high to its low lane, and from one update's values to the next one's in the staging area. */
 export const BLOCK_BYTES = BLOCK * 8;
 
 export type KernelFloat = 'f32' | 'f64';
 
 /**
- * `add_<type>_<n>(lanes, values, end, w0 … w(n-1)) -> ok`: adds n weighted updates to one block of lanes, two
- * elements at a time. `lanes` is the address of the high lane, the low lane follows BLOCK_BYTES later; update j
- * starts at `values` + j · BLOCK_BYTES; `end` is the address after the last element of the high lane (an even
- * number of elements; the caller pads the values with zeros). Returns 1, or 0 when any term was NaN, infinite
- * or beyond MAX_TERM; the lanes are then spoilt. The arithmetic is that of `addTermsReference`, with one carry
- * after n terms instead of one a term: the exact sum, hence the carried pair up to a tie, is the same.
+ * `add_<type>_<n>(lanes, end, v0 … v(n-1), w0 … w(n-1)) -> ok`: adds n weighted updates to lanes of one block, two
+ * elements at a time. `lanes` is the address of the first high lane, the low ones follow BLOCK_BYTES later; `end`
+ * is the address after the last high lane (an even number of elements); update j has its values at address vj,
+ * of any alignment, and the weight wj. Returns 1, or 0 when any term was NaN, infinite or beyond MAX_TERM; the
+ * lanes are then spoilt. The arithmetic is that of `addTermsReference`, with one carry after n terms instead of
+ * one a term: the exact sum, hence the carried pair up to a tie, is the same.
  */
 export function addFunction(type: KernelFloat, updates: number): WasmFunction {
   const LANES = 0;
-  const VALUES = 1;
-  const END = 2;
-  const weight = (j: number) => 3 + j;
-  const pair = (j: number) => 3 + updates + j;
-  const [HI, LO, TERM, HIGH, GOOD] = [0, 1, 2, 3, 4].map((k) => 3 + 2 * updates + k) as [
+  const END = 1;
+  const values = (j: number) => 2 + j;
+  const weight = (j: number) => 2 + updates + j;
+  const pair = (j: number) => 2 + 2 * updates + j;
+  const [HI, LO, TERM, HIGH, GOOD] = [0, 1, 2, 3, 4].map((k) => 2 + 3 * updates + k) as [
     number,
     number,
     number,
@@ -50,8 +50,8 @@ export function addFunction(type: KernelFloat, updates: number): WasmFunction {
   ];
   const loadValues = (j: number) =>
     type === 'f32'
-      ? [...get(VALUES), ...op.v128Load64Zero, ...at(j * BLOCK_BYTES), ...op.f64x2PromoteLowF32x4]
-      : [...get(VALUES), ...op.v128Load, ...at(j * BLOCK_BYTES)];
+      ? [...get(values(j)), ...op.v128Load64Zero, ...at(0), ...op.f64x2PromoteLowF32x4]
+      : [...get(values(j)), ...op.v128Load, ...at(0)];
   const addOne = (j: number) => [
     ...loadValues(j),
     ...get(pair(j)),
@@ -113,7 +113,7 @@ export function addFunction(type: KernelFloat, updates: number): WasmFunction {
     ...op.f64x2Sub,
     ...op.v128Store,
     ...at(BLOCK_BYTES),
-    ...advance(VALUES, type === 'f32' ? 8 : 16),
+    ...indices.flatMap((j) => advance(values(j), type === 'f32' ? 8 : 16)),
     ...advance(LANES, 16),
     ...get(LANES),
     ...get(END),
@@ -127,7 +127,7 @@ export function addFunction(type: KernelFloat, updates: number): WasmFunction {
   const { i32, f64, v128 } = valueType;
   return {
     name: `add_${type}_${updates}`,
-    parameters: [i32, i32, i32, ...indices.map(() => f64)],
+    parameters: [i32, i32, ...indices.map(() => i32), ...indices.map(() => f64)],
     results: [i32],
     locals: [...indices.map(() => v128), v128, v128, v128, v128, v128],
     body,
