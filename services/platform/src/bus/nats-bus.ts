@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError, clientInbox, parseUp } from '@consilium/protocol';
 import { errors, type Msg, type MsgHdrs, type NatsConnection, type Status, type Subscription } from 'nats';
 import type { Logger } from '../log/index.js';
 import type { Attempt } from './attempt.js';
@@ -184,8 +184,12 @@ export class NatsBus implements Bus {
 
   /** Never rejects: what a handler throws is an answer, a log line, and no more. */
   async #handle(message: Msg, handler: (m: BusMessage) => unknown, answers: boolean): Promise<void> {
-    const { subject, reply } = message;
-    const wantsReply = reply !== undefined && reply !== '';
+    const { subject, reply = '' } = message;
+    const wantsReply = reply !== '' && mayAnswerTo(subject, reply);
+    if (reply !== '' && !wantsReply) {
+      this.#options.log.warn({ subject, reply }, 'the asker names a reply subject that is not its own inbox');
+      return;
+    }
     try {
       const value = decodeValue(message.data, subject);
       const result = await handler({ subject, value, wantsReply });
@@ -351,6 +355,17 @@ export class NatsBus implements Bus {
   #requireOpen(): void {
     if (this.#state === 'closed') throw new ConsiliumError('BUS_CLOSED', `Name: ${this.name}.`);
   }
+}
+
+/**
+ * The asker chooses the reply subject, and we publish there with our rights. So it must be an inbox,
+ * and for what clients send, the inbox of the client that the server let publish on this subject:
+ * otherwise a client could make a service write to another client, or call JetStream's API for it.
+ */
+function mayAnswerTo(subject: string, reply: string): boolean {
+  if (!subject.startsWith('consilium.up.')) return reply.startsWith('_INBOX');
+  const client = parseUp(subject)?.client;
+  return client !== undefined && reply.startsWith(`${clientInbox(client)}.`);
 }
 
 function reasonOf(failure: unknown): string | undefined {
