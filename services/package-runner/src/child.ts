@@ -91,7 +91,7 @@ export class Child {
     const { pid } = this.#process;
     if (pid === undefined) return;
     // bwrap would pass a SIGTERM of its own on as SIGKILL, and the program could not say goodbye.
-    if (this.#isolation === 'bubblewrap') await signalTree(pid, 'SIGTERM', ['bwrap', 'sh']);
+    if (this.#isolation === 'bubblewrap') await signalTree(pid, 'SIGTERM', ['bwrap']);
     else trySignal(-pid, 'SIGTERM');
   }
 

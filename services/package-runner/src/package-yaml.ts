@@ -119,7 +119,11 @@ export function inspectPackageYaml(text: string): { yaml?: PackageYaml; problems
   if ('problem' in plain) return { problems: [plain.problem] };
   const result = packageYamlSchema.safeParse(plain.value);
   if (result.success) return { yaml: result.data, problems: [] };
-  const problems = result.error.issues.map((issue): YamlProblem => {
+  // A misspelt key explains why another one is missing.
+  const issues = result.error.issues.toSorted(
+    (a, b) => Number(b.code === 'unrecognized_keys') - Number(a.code === 'unrecognized_keys'),
+  );
+  const problems = issues.map((issue): YamlProblem => {
     const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
     const node = path.length === 0 ? document.contents : document.getIn(path, true);
     const offset = (node as { range?: readonly number[] } | null | undefined)?.range?.[0];

@@ -50,13 +50,15 @@ export async function signalTree(
 
 /**
  * Kills whatever still carries `marker` in its environment: daemons that left the process group.
- * Goes on until none is found, because each may have started another meanwhile.
+ * It is looked for until it was not found twice: each may have started another meanwhile, and while
+ * a process becomes another program its environment cannot be read for a moment.
  */
 export async function killMarked(marker: string): Promise<void> {
-  for (let round = 0; round < 20; round += 1) {
+  for (let round = 0, clean = 0; round < 40 && clean < 2; round += 1) {
     const found = await markedProcesses(marker);
-    if (found.length === 0) return;
+    clean = found.length === 0 ? clean + 1 : 0;
     for (const pid of found) trySignal(pid, 'SIGKILL');
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
