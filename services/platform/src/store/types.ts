@@ -79,8 +79,12 @@ export interface SignedPart {
   readonly size: number;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** The store has this part already (a resumed upload); it need not be sent again. */
+  /**
+   * The store says that it has this part (a resumed upload). With an `etag` that is to be proved: versitygw 1.8
+   * keeps a part whose connection broke as if it were whole, so a part whose MD5 differs is sent again.
+   */
   readonly done?: boolean;
+  readonly etag?: string;
 }
 
 /** URLs for the parts of a large object. A service completes it with `completeUpload`. */
@@ -120,6 +124,14 @@ export interface CompleteRequest {
   readonly digest: Digest;
   /** Default true. */
   readonly writeOnce?: boolean;
+  /** What the sender knows of its parts; a part that differs in the store is STORE_UPLOAD_INCOMPLETE. */
+  readonly parts?: readonly SentPart[];
+}
+
+/** A part as the store acknowledged it. */
+export interface SentPart {
+  readonly number: number;
+  readonly etag: string;
 }
 
 /**

@@ -2,7 +2,7 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { ConsiliumError } from '@consilium/protocol';
 import type { Dispatcher } from 'undici';
 import { checkDigest, Digester } from '../store/digest.js';
-import { answerError, TransferHttp } from './http.js';
+import { answerError, TransferHttp, windowSize } from './http.js';
 import { localError, locally, syncFolderOf } from './local-file.js';
 import type { DownloadFrom, DownloadOptions } from './types.js';
 
@@ -47,13 +47,12 @@ async function fetchAll(
   anew: boolean,
 ): Promise<'done' | 'wrong-leftover'> {
   const handle = await locally(temporary, () => open(temporary, anew ? 'w+' : 'a+'));
+  const sink = new Sink(handle, temporary);
   try {
-    const sink = new Sink(handle, temporary);
     const leftover = await sink.takeUp(options.size);
     await fetchRest(http, from, file, sink, options);
     const actual = sink.digest();
     if (actual !== options.digest) {
-      await rm(temporary, { force: true });
       if (leftover > 0) return 'wrong-leftover';
       throw new ConsiliumError(
         'STORE_DIGEST_MISMATCH',
@@ -65,6 +64,10 @@ async function fetchAll(
     }
     await locally(temporary, () => handle.sync());
     return 'done';
+  } catch (error) {
+    // What came is kept only where another try may go on with it.
+    if (sink.size === 0 || !isResumable(error)) await rm(temporary, { force: true });
+    throw error;
   } finally {
     await handle.close();
   }
@@ -82,7 +85,8 @@ async function fetchRest(
   let refusals = 0;
   while (sink.size < size) {
     try {
-      const headers: Record<string, string> = sink.size === 0 ? {} : { range: `bytes=${sink.size}-` };
+      const end = Math.min(sink.size + windowSize, size);
+      const headers = { range: `bytes=${sink.size}-${end - 1}` };
       const answer = await http.request(url, { method: 'GET', headers });
       if (answer.statusCode !== 200 && answer.statusCode !== 206) throw await answerError(answer, file);
       await placeAnswer(answer, sink, size, file);
@@ -98,7 +102,7 @@ async function fetchRest(
       } catch (error) {
         throw http.broken(error);
       }
-      if (sink.size < size)
+      if (sink.size < end)
         throw http.broken(new Error(`the connection ended after ${sink.size} of ${size} bytes`));
     } catch (error) {
       if (isRefusal(error) && 'getUrl' in from && refusals < maxRefusals) {
@@ -135,6 +139,12 @@ async function placeAnswer(
     answer.body.on('error', () => {}).destroy();
     throw error;
   }
+}
+
+/** Neither the object nor its description was found wrong: the network, the disk, a URL, an abort. */
+function isResumable(error: unknown): boolean {
+  if (!(error instanceof ConsiliumError)) return true;
+  return !['STORE_SIZE_MISMATCH', 'STORE_DIGEST_MISMATCH', 'STORE_NOT_FOUND'].includes(error.code);
 }
 
 function isRefusal(error: unknown): boolean {

@@ -3,6 +3,11 @@ import { Agent, type Dispatcher, request } from 'undici';
 import { backoffMs, isTransient, sleep } from '../store/retry.js';
 import type { TransferOptions } from './types.js';
 
+/**
+ * Bytes asked for at once. A response that fits the buffer is never paused; undici 7 crashes the process when a
+ * server closes a connection whose response is paused (nodejs/undici#5360, fixed only in 8, which wants Node 22).
+ */
+export const windowSize = 8 * 1024 * 1024;
 const longestErrorBody = 64 * 1024;
 
 /** Connections, patience and chance of one transfer. */
@@ -45,6 +50,7 @@ export class TransferHttp {
         headers: { ...what.headers },
         body: (what.body ?? null) as Dispatcher.DispatchOptions['body'] & null,
         dispatcher: this.#dispatcher,
+        highWaterMark: windowSize + 64 * 1024,
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
         signal: signal ?? null,

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import type { Digest, SignedDownload, SignedUpload } from '../store/types.js';
+import type { Digest, SentPart, SignedDownload, SignedUpload } from '../store/types.js';
 
 /** What uploads and downloads share. */
 export interface TransferOptions {
@@ -30,8 +30,11 @@ export type DownloadFrom =
 export interface UploadOptions extends TransferOptions {
   readonly digest: Digest;
   readonly size: number;
-  /** Asks the service to complete a multipart upload (`ObjectStore.completeUpload`). May throw STORE_EXISTS. */
-  readonly complete?: (uploadId: string) => Promise<unknown>;
+  /**
+   * Asks the service to complete a multipart upload (`ObjectStore.completeUpload`, with these parts). May throw
+   * STORE_EXISTS.
+   */
+  readonly complete?: (uploadId: string, parts: readonly SentPart[]) => Promise<unknown>;
 }
 
 /**

@@ -1,7 +1,14 @@
+import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { ConsiliumError, type ErrorCode } from '@consilium/protocol';
 import { checkDigest } from '../store/digest.js';
-import type { SignedMultipartUpload, SignedPart, SignedSingleUpload, SignedUpload } from '../store/types.js';
+import type {
+  SentPart,
+  SignedMultipartUpload,
+  SignedPart,
+  SignedSingleUpload,
+  SignedUpload,
+} from '../store/types.js';
 import { answerError, TransferHttp } from './http.js';
 import { localError, locally } from './local-file.js';
 import type { GetUpload, UploadOptions, UploadResult } from './types.js';
@@ -112,30 +119,50 @@ class Upload {
       });
     }
     checkPlan(upload.parts, size, this.#file);
+    const sent = new Map<number, SentPart>();
     let done = 0;
-    for (const part of upload.parts) if (part.done) done += part.size;
+    for (const part of upload.parts) {
+      if (!part.done || !(await this.#isWhole(part))) continue;
+      sent.set(part.number, { number: part.number, etag: part.etag ?? '' });
+      done += part.size;
+    }
     onProgress?.(done, size);
     for (const part of upload.parts) {
-      if (part.done) continue;
-      await this.#put(part.url, part.headers, part.offset, part.size, done);
+      if (sent.has(part.number)) continue;
+      const etag = await this.#put(part.url, part.headers, part.offset, part.size, done);
+      sent.set(part.number, { number: part.number, etag });
       done += part.size;
       this.#refusals = 0;
     }
-    await complete(upload.uploadId);
+    await complete(
+      upload.uploadId,
+      [...sent.values()].sort((a, b) => a.number - b.number),
+    );
   }
 
-  /** One PUT until it works or fails for good. `before` is what other parts have brought already. */
+  /** Whether what the store has is what the file has there; without an etag the store's word counts. */
+  async #isWhole(part: SignedPart): Promise<boolean> {
+    if (part.etag === undefined) return true;
+    const md5 = createHash('md5');
+    for await (const bytes of this.#bytes(part.offset, part.size)) md5.update(bytes);
+    return md5.digest('hex') === part.etag;
+  }
+
+  /** One PUT until it works or fails for good. `before` is what other parts have brought. Gives the etag. */
   async #put(
     url: string,
     headers: Readonly<Record<string, string>>,
     offset: number,
     size: number,
     before: number,
-  ): Promise<void> {
+  ): Promise<string> {
     for (;;) {
       let unreadable: ConsiliumError | undefined;
-      const body = this.#bytes(offset, size, before, (error) => {
-        unreadable = error;
+      const body = this.#bytes(offset, size, {
+        onSent: (done) => this.#options.onProgress?.(before + done, this.#options.size),
+        onUnreadable: (error) => {
+          unreadable = error;
+        },
       });
       try {
         const answer = await this.#http.request(url, { method: 'PUT', headers, body });
@@ -143,7 +170,7 @@ class Upload {
         // The store has it; what else the answer would say does not matter.
         await answer.body.dump().catch(() => {});
         this.#http.progressed();
-        return;
+        return String(answer.headers.etag ?? '').replace(/^"|"$/g, '');
       } catch (error) {
         if (unreadable !== undefined) throw unreadable;
         await this.#http.pauseAfter(error);
@@ -154,8 +181,7 @@ class Upload {
   async *#bytes(
     offset: number,
     size: number,
-    before: number,
-    onUnreadable: (error: ConsiliumError) => void,
+    on: { onSent?: (done: number) => void; onUnreadable?: (error: ConsiliumError) => void } = {},
   ): AsyncGenerator<Uint8Array, void> {
     try {
       for (let done = 0; done < size; ) {
@@ -164,11 +190,11 @@ class Upload {
         if (bytesRead === 0) throw new Error(`the file ended at byte ${offset + done} while it was sent`);
         done += bytesRead;
         yield bytes.subarray(0, bytesRead);
-        this.#options.onProgress?.(before + done, this.#options.size);
+        on.onSent?.(done);
       }
     } catch (error) {
       const known = localError(error, this.#file);
-      onUnreadable(known);
+      on.onUnreadable?.(known);
       throw known;
     }
   }

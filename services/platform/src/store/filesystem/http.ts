@@ -5,6 +5,11 @@ import { authorization, serviceScheme, signature, storeHeader } from './wire.js'
 
 /** How long a service's own signature holds; covers slow starts and clocks that differ a little. */
 const requestTtlSeconds = 300;
+/**
+ * Bytes that an answer may have. What fits the buffer is never paused; undici 7 crashes the process when a server
+ * closes a connection whose response is paused (nodejs/undici#5360, fixed only in 8, which wants Node 22).
+ */
+export const windowSize = 8 * 1024 * 1024;
 const longestErrorBody = 64 * 1024;
 
 export interface StoreRequest {
@@ -85,6 +90,7 @@ export class StoreHttp {
         headers: { ...headers, authorization: authorization(expires, signed) },
         body: what.body ?? null,
         dispatcher: this.#dispatcher,
+        highWaterMark: windowSize + 64 * 1024,
         headersTimeout: this.#settings.timeoutMs,
         bodyTimeout: this.#settings.timeoutMs,
         signal: what.signal ?? null,

@@ -4,7 +4,7 @@ import { rangeHeader, rangeOf } from '../range.js';
 import { resumingBody } from '../resuming-body.js';
 import type { StoreSettings } from '../retry.js';
 import type { GetOptions, ObjectInfo, ObjectRead } from '../types.js';
-import { type StoreHttp, unreachable } from './http.js';
+import { type StoreHttp, unreachable, windowSize } from './http.js';
 import { infoFrom } from './info.js';
 
 interface ObjectAt {
@@ -26,20 +26,33 @@ export async function readObject(
   if (length === 0) return { info: await head(), body: nothing(), cancel: () => {} };
   const { signal } = options;
 
-  const first = await open(http, at, offset, length, undefined, signal);
+  const first = await open(http, at, offset, Math.min(length ?? windowSize, windowSize), undefined, signal);
   const info = infoFrom(at.bucket, at.key, first.headers);
   const total = Math.min(info.size - offset, length ?? Number.POSITIVE_INFINITY);
   const body = resumingBody(
     where,
     total,
-    chunks(first.body, where),
-    async (skip) => {
-      const again = await open(http, at, offset + skip, total - skip, info.etag, signal);
-      return chunks(again.body, where);
-    },
+    windows(first, 0),
+    async (skip) => windows(await openFrom(skip), skip),
     settings,
     signal,
   );
+
+  async function openFrom(skip: number): Promise<Dispatcher.ResponseData> {
+    return await open(http, at, offset + skip, Math.min(total - skip, windowSize), info.etag, signal);
+  }
+
+  /** The object in answers that fit the buffer, one after the other. */
+  async function* windows(answer: Dispatcher.ResponseData, skip: number): AsyncGenerator<Uint8Array, void> {
+    let current = answer;
+    for (let start = skip; ; ) {
+      yield* chunks(current.body, where);
+      start += windowSize;
+      if (start >= total) return;
+      current = await openFrom(start);
+    }
+  }
+
   const cancel = (): void => {
     // A destroyed body reports its end as an error, which nobody is left to hear.
     first.body.on('error', () => {}).destroy();

@@ -7,7 +7,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { ConsiliumError } from '@consilium/protocol';
-import type { Digest } from '../types.js';
+import type { Digest, SentPart } from '../types.js';
 
 /** One multipart upload's requests, each sent once: the caller retries. */
 export interface UploadAt {
@@ -132,6 +132,23 @@ export function checkParts(
     throw new ConsiliumError('STORE_SIZE_MISMATCH', `The parts have ${total} bytes, stated were ${size}.`, {
       where,
     });
+  }
+}
+
+/**
+ * A request that was cut off and given up may still end up as a part, after the whole one that replaced it.
+ * @throws STORE_UPLOAD_INCOMPLETE
+ */
+export function checkSent(stored: readonly StoredPart[], sent: readonly SentPart[], where: string): void {
+  const etags = new Map(sent.map((part) => [part.number, unquoted(part.etag)]));
+  for (const part of stored) {
+    const etag = etags.get(part.number);
+    if (etag === unquoted(part.etag)) continue;
+    throw new ConsiliumError(
+      'STORE_UPLOAD_INCOMPLETE',
+      `Part ${part.number} is not the one that was sent: ${part.etag} instead of ${etag ?? 'none'}.`,
+      { where },
+    );
   }
 }
 

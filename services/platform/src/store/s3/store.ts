@@ -25,7 +25,16 @@ import type {
 import { ensureBucket, proveMultipartWriteOnce } from './buckets.js';
 import { call, hasCode, ignoring, type ObjectAt, type S3Context, whereOf } from './calls.js';
 import { s3Client } from './client.js';
-import { checkParts, createUpload, dropUpload, listParts, type StoredPart, sendPart } from './multipart.js';
+import {
+  checkParts,
+  checkSent,
+  createUpload,
+  dropUpload,
+  listParts,
+  type StoredPart,
+  sendPart,
+  unquoted,
+} from './multipart.js';
 import { readObject } from './read.js';
 import { type Signer, signGetUrl, signPart, signWholePut } from './sign.js';
 import { finishConditionally, headObject, putWhole, sameObject } from './write.js';
@@ -153,17 +162,18 @@ export class S3Store implements ObjectStore {
     }
     const partSize = partSizeFor(request.size, settings.partSize, maxSignedParts);
     const uploadId = request.uploadId ?? (await this.#openUpload(at, request));
-    const stored = new Map<number, number>();
+    const stored = new Map<number, StoredPart>();
     if (request.uploadId !== undefined) {
-      for (const part of await this.#listParts(at, uploadId)) stored.set(part.number, part.size);
+      for (const part of await this.#listParts(at, uploadId)) stored.set(part.number, part);
     }
     const parts: SignedPart[] = [];
     let expiresAt = 0;
     for (const range of partRanges(request.size, partSize)) {
       const signed = await signPart(this.#signer, at, uploadId, range, ttlSeconds);
       expiresAt = signed.expiresAt;
-      const done = stored.get(range.number) === range.size;
-      parts.push({ ...range, url: signed.url, headers: signed.headers, ...(done ? { done } : {}) });
+      const there = stored.get(range.number);
+      const done = there?.size === range.size ? { done: true, etag: unquoted(there.etag) } : {};
+      parts.push({ ...range, url: signed.url, headers: signed.headers, ...done });
     }
     return { kind: 'multipart', uploadId, partSize, parts, expiresAt };
   }
@@ -183,6 +193,7 @@ export class S3Store implements ObjectStore {
       return done;
     }
     checkParts(parts, size, whereOf(at));
+    if (request.parts !== undefined) checkSent(parts, request.parts, whereOf(at));
     const condition = { writeOnce: request.writeOnce ?? true };
     await finishConditionally(this.#context, at, uploadId, parts, { size, digest }, condition);
     return await headObject(this.#context, at);
