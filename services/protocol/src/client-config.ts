@@ -49,6 +49,10 @@ export const clientConfigSchema = z.strictObject({
   ca_file: z.string().optional(),
   /** Keep a worker process warm for a session. */
   warm_worker: z.boolean().default(true),
+  /** Tasks that may run at the same time (of different sessions); others wait. */
+  parallel_tasks: z.int().positive().max(64).default(1),
+  /** Disk space for models and packages that were downloaded; the least recently used go first. */
+  cache_size: size.default('20 GiB'),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type ClientConfig = z.infer<typeof clientConfigSchema>;
