@@ -59,7 +59,7 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
   const { identity, jwt } = credentialsOf(options);
   const source = new JwtSource(jwt, now);
   const backoff = createBackoff({ base: 100, cap: maxDelay, random });
-  const attempt: Attempt = { failure: undefined };
+  const attempt: Attempt = { failure: undefined, previous: undefined };
   const dial = dialOptions(options, servers, identity, source, backoff, attempt);
 
   const deadline = now() + (options.firstConnectTimeout ?? 30_000);
@@ -117,8 +117,9 @@ function dialOptions(
     reconnectDelayHandler: () => backoff.delay(),
     ...(tls ? { tls: ca === undefined ? {} : { ca: ca as never } } : {}),
     beforeDial: async () => {
-      attempt.failure = undefined;
       attempt.onAttempt?.(backoff.attempt());
+      attempt.previous = attempt.failure ?? attempt.previous;
+      attempt.failure = undefined;
       // Lets a refusal that just came in be seen before the JWT is used again.
       await soon();
       await source.refresh();

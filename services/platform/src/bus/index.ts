@@ -18,6 +18,7 @@ export {
   userJwtForClient,
   userJwtForService,
 } from './permissions.js';
+export { pushAccountJwt } from './push-account.js';
 export {
   type EventStream,
   openStream,

@@ -1,5 +1,9 @@
+import { ConsiliumError } from '@consilium/protocol';
 import type { JwtClaims } from '../keys/jwt/claims.js';
 import { decodeJwt } from '../keys/jwt/decode.js';
+
+/** Milliseconds; less than the time that an attempt to connect has. */
+const FETCH_TIMEOUT = 15_000;
 
 /**
  * Keeps the current JWT and fetches the next one in time. Times are in ms since 1970.
@@ -49,11 +53,28 @@ export class JwtSource {
   }
 
   async #load(): Promise<void> {
-    const jwt = await this.#fetch();
+    const jwt = await inTime(this.#fetch());
     const claims = decodeJwt(jwt, 'user JWT');
     this.#issued = this.#now();
     this.#expires = this.#issued + remaining(claims, this.#issued);
     this.#jwt = jwt;
+  }
+}
+
+/** A fetch that never ends must not keep every later attempt waiting. */
+async function inTime(fetching: Promise<string> | string): Promise<string> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const detail = `It was not there after ${FETCH_TIMEOUT} ms.`;
+      reject(new ConsiliumError('BUS_TIMEOUT', detail, { where: 'user JWT' }));
+    }, FETCH_TIMEOUT);
+    timer.unref();
+  });
+  try {
+    return await Promise.race([fetching, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

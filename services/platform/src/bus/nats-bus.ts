@@ -1,11 +1,11 @@
-import { ConsiliumError, clientInbox, parseUp } from '@consilium/protocol';
-import { errors, type Msg, type MsgHdrs, type NatsConnection, type Status, type Subscription } from 'nats';
+import { ConsiliumError } from '@consilium/protocol';
+import { errors, type Msg, type NatsConnection, type Status } from 'nats';
 import type { Logger } from '../log/index.js';
-import type { Attempt } from './attempt.js';
+import { type Attempt, reasonOf } from './attempt.js';
 import type { Backoff } from './backoff.js';
+import { Handlers, type Outgoing } from './handlers.js';
 import type { JwtSource } from './jwt-source.js';
-import { Limiter } from './limiter.js';
-import { decodeAnswer, decodeValue, encodeError, encodeValue } from './messages.js';
+import { decodeAnswer, encodeValue } from './messages.js';
 import { toBusError } from './nats-errors.js';
 import { Renewal } from './renewal.js';
 import type {
@@ -29,12 +29,6 @@ interface NatsBusOptions {
   readonly now: () => number;
 }
 
-interface Outgoing {
-  readonly subject: string;
-  readonly data: Uint8Array;
-  readonly headers: MsgHdrs | undefined;
-}
-
 const MAX_WAITING = 1_000;
 const LOST = Symbol('connection lost');
 
@@ -46,7 +40,7 @@ export class NatsBus implements Bus {
   readonly #options: NatsBusOptions;
   readonly #listeners = new Set<(status: BusStatus) => void>();
   readonly #waiting: Outgoing[] = [];
-  readonly #subscriptions = new Map<Subscription, Limiter>();
+  readonly #handlers: Handlers;
   readonly #renewal: Renewal;
   #state: BusState = 'connected';
   #requests = 0;
@@ -60,17 +54,28 @@ export class NatsBus implements Bus {
     this.inboxPrefix = options.inboxPrefix;
     this.connection = options.connection;
     this.#version = options.connection.info?.version ?? '';
+    this.#handlers = new Handlers({
+      connection: this.connection,
+      log: options.log,
+      encode: (value, where) => this.#encode(value, where),
+      send: (message) => this.#send(message),
+    });
     options.attempt.onAttempt = (attempt) => {
       if (attempt < 2) return;
-      const reason = reasonOf(options.attempt.failure);
+      const reason = reasonOf(options.attempt);
       options.log.warn({ attempt, reason }, 'NATS is away, trying again');
+      const { failure } = options.attempt;
+      // Whoever gives the JWT says that this identity may not connect any more.
+      if (failure instanceof ConsiliumError && (failure.http === 401 || failure.http === 403)) {
+        this.#tell({ type: 'denied', detail: failure.message });
+      }
       this.#tell({ type: 'retrying', attempt, reason });
     };
     this.#renewal = new Renewal({
       source: options.source,
       now: options.now,
       log: options.log,
-      isIdle: () => this.#requests === 0 && ![...this.#subscriptions.values()].some((l) => l.busy),
+      isIdle: () => this.#requests === 0 && !this.#handlers.busy,
       reconnect: () => this.connection.reconnect(),
     });
     this.#renewal.schedule();
@@ -145,7 +150,7 @@ export class NatsBus implements Bus {
     handler: (message: BusMessage) => void | Promise<void>,
     options: SubscribeOptions = {},
   ): BusSubscription {
-    return this.#listen(subject, options, handler, false);
+    return this.#handlers.listen(subject, options, handler, false);
   }
 
   respond(
@@ -153,61 +158,7 @@ export class NatsBus implements Bus {
     handler: (message: BusMessage) => unknown,
     options: SubscribeOptions = {},
   ): BusSubscription {
-    return this.#listen(subject, options, handler, true);
-  }
-
-  #listen(
-    subject: string,
-    options: SubscribeOptions,
-    handler: (message: BusMessage) => unknown,
-    answers: boolean,
-  ): BusSubscription {
-    const { log } = this.#options;
-    const limiter = new Limiter(options.concurrency ?? 64);
-    const subscription = this.connection.subscribe(subject, {
-      ...(options.queue === undefined ? {} : { queue: options.queue }),
-      callback: (error, message) => {
-        if (error === null) limiter.run(() => this.#handle(message, handler, answers));
-        else log.error({ subject, reason: error.message }, 'the subscription has ended');
-      },
-    });
-    this.#subscriptions.set(subscription, limiter);
-    return {
-      subject,
-      stop: async () => {
-        this.#subscriptions.delete(subscription);
-        if (!subscription.isClosed()) subscription.unsubscribe();
-        await limiter.idle();
-      },
-    };
-  }
-
-  /** Never rejects: what a handler throws is an answer, a log line, and no more. */
-  async #handle(message: Msg, handler: (m: BusMessage) => unknown, answers: boolean): Promise<void> {
-    const { subject, reply = '' } = message;
-    const wantsReply = reply !== '' && mayAnswerTo(subject, reply);
-    if (reply !== '' && !wantsReply) {
-      this.#options.log.warn({ subject, reply }, 'the asker names a reply subject that is not its own inbox');
-      return;
-    }
-    try {
-      const value = decodeValue(message.data, subject);
-      const result = await handler({ subject, value, wantsReply });
-      if (answers && wantsReply)
-        this.#reply(reply, { data: this.#encode(result, subject), headers: undefined });
-    } catch (error) {
-      const expected = error instanceof ConsiliumError && error.http < 500;
-      this.#options.log[expected ? 'info' : 'error']({ subject, err: error }, 'a message was not handled');
-      if (wantsReply) this.#reply(reply, encodeError(error));
-    }
-  }
-
-  #reply(subject: string, answer: Omit<Outgoing, 'subject'>): void {
-    try {
-      this.#send({ subject, ...answer });
-    } catch (error) {
-      this.#options.log.warn({ subject, err: error }, 'an answer could not be sent');
-    }
+    return this.#handlers.listen(subject, options, handler, true);
   }
 
   onStatus(listener: (status: BusStatus) => void): () => void {
@@ -223,7 +174,7 @@ export class NatsBus implements Bus {
       this.#onConnected.push(resolve);
       if (timeout === Number.POSITIVE_INFINITY) return;
       timer = setTimeout(() => {
-        const reason = reasonOf(this.#options.attempt.failure) ?? 'no connection';
+        const reason = reasonOf(this.#options.attempt) ?? 'no connection';
         const detail = `After ${timeout} ms: ${reason}.`;
         reject(new ConsiliumError('BUS_UNAVAILABLE', detail, { where: this.connection.getServer() }));
       }, timeout);
@@ -239,10 +190,7 @@ export class NatsBus implements Bus {
   }
 
   async drain(): Promise<void> {
-    const all = [...this.#subscriptions];
-    for (const [subscription] of all) if (!subscription.isClosed()) subscription.unsubscribe();
-    this.#subscriptions.clear();
-    await Promise.all(all.map(([, limiter]) => limiter.idle()));
+    await this.#handlers.drain();
     if (this.#state === 'connected') await this.connection.flush().catch(() => undefined);
     await this.close();
   }
@@ -297,6 +245,8 @@ export class NatsBus implements Bus {
   #connected(): void {
     const { log, backoff } = this.#options;
     backoff.succeeded();
+    this.#options.attempt.failure = undefined;
+    this.#options.attempt.previous = undefined;
     this.#state = 'connected';
     this.#version = this.connection.info?.version ?? this.#version;
     for (const message of this.#waiting.splice(0)) this.#send(message);
@@ -313,7 +263,7 @@ export class NatsBus implements Bus {
     if (this.#state !== 'connected') return;
     this.#state = 'disconnected';
     for (const stop of [...this.#onLost]) stop();
-    const reason = reasonOf(this.#options.attempt.failure);
+    const reason = reasonOf(this.#options.attempt);
     this.#options.log.debug({ reason }, 'the NATS connection was lost');
     this.#tell({ type: 'disconnected', reason });
   }
@@ -355,20 +305,4 @@ export class NatsBus implements Bus {
   #requireOpen(): void {
     if (this.#state === 'closed') throw new ConsiliumError('BUS_CLOSED', `Name: ${this.name}.`);
   }
-}
-
-/**
- * The asker chooses the reply subject, and we publish there with our rights. So it must be an inbox,
- * and for what clients send, the inbox of the client that the server let publish on this subject:
- * otherwise a client could make a service write to another client, or call JetStream's API for it.
- */
-function mayAnswerTo(subject: string, reply: string): boolean {
-  if (!subject.startsWith('consilium.up.')) return reply.startsWith('_INBOX');
-  const client = parseUp(subject)?.client;
-  return client !== undefined && reply.startsWith(`${clientInbox(client)}.`);
-}
-
-function reasonOf(failure: unknown): string | undefined {
-  if (failure === undefined) return undefined;
-  return failure instanceof Error ? failure.message : String(failure);
 }

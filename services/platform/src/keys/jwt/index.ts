@@ -13,3 +13,4 @@ export type {
 export { unlimitedAccount } from './claims.js';
 export { decodeJwt, type VerifyJwtOptions, verifyJwt } from './decode.js';
 export { accountJwt, encodeJwt, type JwtSubject, operatorJwt, userJwt } from './encode.js';
+export { revokeUsers } from './revoke.js';
