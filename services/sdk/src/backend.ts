@@ -4,11 +4,12 @@ import { ConsiliumError } from '@consilium/protocol';
 import { type BackendName, backendNames, loaders } from './backend-loaders.js';
 import { registerChainedOps } from './chained-ops.js';
 
-/** Groups that a task may ask for instead of one backend. */
+/** What a task may ask for instead of one backend: `accelerator` in the words of the package contract. */
 const groups = {
   auto: backendNames,
-  gpu: ['tfjs-node-gpu', 'webgpu'],
-  cpu: ['tfjs-node', 'wasm', 'cpu'],
+  optional: backendNames,
+  required: ['tfjs-node-gpu', 'webgpu'],
+  none: ['tfjs-node', 'wasm', 'cpu'],
 } as const satisfies Record<string, readonly BackendName[]>;
 
 export interface BackendChoice {
@@ -54,8 +55,8 @@ let current: { key: string; choice: BackendChoice } | undefined;
  * Starts the best backend that works here and makes it the one tfjs uses. Calling it again with the same
  * wish changes nothing.
  *
- * @param preference `auto`, `gpu`, `cpu`, or the name of one backend; the environment's
- *   `CONSILIUM_BACKEND` goes before it
+ * @param preference `auto` or `optional` (a GPU if there is one), `required` (a GPU), `none` (no GPU), or
+ *   the name of one backend (`cpu` is plain JavaScript); the environment's `CONSILIUM_BACKEND` goes before it
  * @throws ConsiliumError SDK_BACKEND_UNKNOWN, SDK_BACKEND_UNAVAILABLE (with the reason for each candidate)
  */
 export async function useBackend(preference = 'auto', options: BackendOptions = {}): Promise<BackendChoice> {
@@ -75,7 +76,9 @@ export async function useBackend(preference = 'auto', options: BackendOptions = 
     return choice;
   }
   const reasons = skipped.map(({ name, reason }) => `${name}: ${reason}`).join('; ');
-  throw new ConsiliumError('SDK_BACKEND_UNAVAILABLE', reasons, { where: `backend "${preference}"` });
+  throw new ConsiliumError('SDK_BACKEND_UNAVAILABLE', reasons, {
+    where: `wanted: ${candidates.join(', ')}`,
+  });
 }
 
 async function load(name: BackendName, options: { threads: number | undefined; forced: boolean }) {

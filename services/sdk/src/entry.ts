@@ -1,11 +1,11 @@
 import { asConsiliumError, ConsiliumError } from '@consilium/protocol';
-import * as core from '@tensorflow/tfjs-core';
 import { type BackendChoice, useBackend } from './backend.js';
 import type { BackendName } from './backend-loaders.js';
 import { type Context, createContext } from './context.js';
 import { type EventSink, sinkFromEnvironment } from './events.js';
 import { createRng, withSeededRandom } from './random.js';
 import { type EntryName, parseTask, readTaskFile, type TaskFile } from './task.js';
+import { inTensorScope } from './tensor-scope.js';
 
 export interface EntryOptions {
   /** Backends this program prefers, best first, among those the task allows. */
@@ -15,9 +15,6 @@ export interface EntryOptions {
 export type EntryFunction<Config> = (context: Context<Config>) => Promise<void> | void;
 /** Runs one task, given as the parsed `task.json` or as its path. Throws when it fails. */
 export type Run = (task: TaskFile | string) => Promise<void>;
-
-/** What the runner says about GPUs, in terms of `useBackend`; other values are passed on. */
-const accelerators: Readonly<Record<string, string>> = { none: 'cpu', optional: 'auto', required: 'gpu' };
 
 /** The output without which a task is not done. */
 const required: Readonly<Record<EntryName, string>> = {
@@ -72,25 +69,15 @@ async function runTask<Config>(
   options: EntryOptions,
 ): Promise<void> {
   const sink = sinkFromEnvironment(process.env);
-  const accelerator = task.accelerator ?? 'auto';
-  const backend = await useBackend(accelerators[accelerator] ?? accelerator, {
+  const backend = await useBackend(task.accelerator ?? 'auto', {
     threads: task.threads,
     order: options.backends,
   });
   announce(backend, sink);
   const sent = new Set<string>();
   const context = createContext<Config>(task, backend, sink, sent);
-  const engine = core.engine();
-  const variables = new Set(Object.keys(engine.registeredVariables));
-  engine.startScope('task');
-  try {
-    await withSeededRandom(createRng(task.seed).derive('Math.random'), async () => work(context));
-  } finally {
-    engine.endScope();
-    for (const [name, variable] of Object.entries(engine.registeredVariables)) {
-      if (!variables.has(name)) variable.dispose();
-    }
-  }
+  const random = createRng(task.seed).derive('Math.random');
+  await inTensorScope(() => withSeededRandom(random, async () => work(context)));
   const due = required[task.entry];
   if (!sent.has(due)) throw new ConsiliumError('SDK_NO_OUTPUT', `The ${task.entry} program sent no ${due}.`);
 }

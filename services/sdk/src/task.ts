@@ -23,7 +23,7 @@ export interface TaskFile {
   readonly inputs: Readonly<Record<string, string>>;
   /** Files to write: `weights`, `metadata`, `metrics`, `predictions`. */
   readonly outputs: Readonly<Record<string, string>>;
-  /** `none`, `optional`, `required`; by hand also `auto`, `cpu`, `gpu`, or the name of one backend. */
+  /** `none`, `optional`, `required`; by hand also the name of one backend. */
   readonly accelerator?: string;
   readonly threads?: number;
 }

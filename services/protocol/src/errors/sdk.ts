@@ -11,11 +11,11 @@ export const sdkErrors = defineErrors({
   ),
   SDK_BACKEND_UNKNOWN: kinds.badInput(
     'There is no backend of that name.',
-    'Use tfjs-node-gpu, webgpu, tfjs-node, wasm or cpu; or auto, cpu, gpu as accelerator.',
+    'Use tfjs-node-gpu, webgpu, tfjs-node, wasm or cpu; or none, optional, required as accelerator.',
   ),
   SDK_BACKEND_UNAVAILABLE: kinds.unavailable(
     'The backend that was asked for cannot be used on this machine.',
-    'Install it (`make native`), or ask for auto or cpu.',
+    'Install it (`make native`), or ask for another.',
   ),
   SDK_NO_OUTPUT: kinds.badInput(
     'The package produced a result that this task has no place for, or none where one is due.',
