@@ -41,7 +41,7 @@ export interface PackageListing {
 /** Weights above this are results, not part of a program. */
 const largestWeights = 2 ** 20;
 const ignoredAnywhere = new Set(['node_modules', '__pycache__', 'Thumbs.db']);
-const ignoredAtTop = new Set(['data', 'dist', 'venv', 'package-lock.json']);
+const ignoredAtTop = new Set(['data', 'dist', 'venv', 'package-lock.json', 'tsconfig.json']);
 const ignoredName = /^\.|\.pyc$|\.tsbuildinfo$|\.test\.[cm]?[jt]s$/;
 
 /**

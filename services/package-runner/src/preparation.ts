@@ -64,11 +64,12 @@ export interface Preparation {
  *   PKG_ISOLATION_UNAVAILABLE
  */
 export async function prepare(
-  request: Pick<TaskRequest, 'entry'>,
+  request: Pick<TaskRequest, 'entry' | 'dataDir' | 'inputs'>,
   options: RunOptions,
 ): Promise<Preparation> {
   const { package: pack, sandbox, sdk } = options;
   requireEntry(pack, request.entry);
+  requirePaths({ ...request.inputs, ...(request.dataDir === undefined ? {} : { data: request.dataDir }) });
   const machine = options.machine ?? (await detectIsolation());
   const isolation = chooseIsolation(sandbox.isolation, machine);
   const wantsNetwork = pack.resources.network === 'any';
@@ -89,6 +90,16 @@ export async function prepare(
     network: wantsNetwork,
     readOnly,
   };
+}
+
+function requirePaths(paths: Readonly<Record<string, string>>): void {
+  for (const [name, path] of Object.entries(paths)) {
+    if (existsSync(path)) continue;
+    throw new ConsiliumError('PKG_START_FAILED', `There is no such file or folder: ${path}.`, {
+      where: name,
+      fix: 'Check the path, and data.path in client.yaml.',
+    });
+  }
 }
 
 /** What the processes of a task see. */

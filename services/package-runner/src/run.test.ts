@@ -181,6 +181,14 @@ test('a package without the entry, or for another sdk, or that wants the network
   assert.equal(existsSync(options.workDir), false);
 });
 
+test('a data folder that is not there is an error of its own, not the package’s', async (t) => {
+  const { request, options } = await taskSetup(t, { 'package.yaml': processYaml({ train: ['true'] }) });
+  await assert.rejects(runTask({ ...request, dataDir: '/no/such/folder' }, options), {
+    code: 'PKG_START_FAILED',
+    message: /\/no\/such\/folder/,
+  });
+});
+
 test('a policy that demands more than the machine gives is refused, naming both', async (t) => {
   const { request, options } = await taskSetup(
     t,
