@@ -52,7 +52,8 @@ export async function startCombiner(config: CombinerConfig, deps: CombinerDeps):
   const bus = await connect(config, deps);
   const opened: (() => Promise<void>)[] = [() => bus.close()];
   try {
-    const store = await storeFromConfig(config.store);
+    // Few tries: a client that waits for an answer is told soon that the store is away, and asks again.
+    const store = await storeFromConfig(config.store, { attempts: 3 });
     opened.push(() => store.close());
     const records = await openRecords(bus, combiner, log);
     const pool = new WorkerPool({
@@ -98,7 +99,7 @@ async function run(
   const phases = new Phases(context);
   const reporter = new PhaseReporter(context);
   const reconciler = new Reconciler(context, phases, reporter, new PhaseCloser(context, reporter));
-  const results = new ResultTaker(context, phases, reconciler.trigger);
+  const results = new ResultTaker(context, phases, reconciler.changed);
   const uplink = new Uplink({ context, phases, results, connected });
   const heartbeat = new Heartbeat(context, connected);
 

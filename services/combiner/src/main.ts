@@ -7,8 +7,8 @@ import { readCombinerConfig } from './config.js';
 
 const usage = `Usage: combiner --config FILE [--die-with-parent]
 
-Takes part in a Consilium alliance as a combiner. FILE is JSON; see docs/reference/combiner.md. Prints one line of
-JSON when it is ready: {"ready":true}
+Takes part in a Consilium alliance as a combiner. FILE is JSON; services/combiner/README.md lists its fields.
+Prints one line of JSON when it is ready: {"ready":true}
 
   --die-with-parent   end when standard input ends, so that nothing outlives its supervisor
 `;

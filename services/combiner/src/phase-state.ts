@@ -17,6 +17,8 @@ export class PhaseState implements Phase {
   /** After a failure: how many in a row, and when to try again (milliseconds). */
   failures = 0;
   retryAt = 0;
+  /** When a report that was held back may be written, milliseconds; undefined when none is. */
+  reportDue: number | undefined;
   #order: Stored<Order>;
   #loaded = false;
   #waiting: (() => void)[] = [];

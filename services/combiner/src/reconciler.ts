@@ -41,7 +41,15 @@ export class Reconciler {
     for (const key of await this.#context.records.orderKeys()) this.#dirty.add(key);
     this.#resyncAt = this.#context.now() + RESYNC;
     await this.#refreshDirty();
-    await Promise.all(this.#phases.all().map((phase) => this.#load(phase)));
+    const load = async (phase: PhaseState): Promise<void> => {
+      try {
+        await this.#load(phase);
+      } catch (error) {
+        // One record that cannot be read must not keep the other sessions waiting; the loop tries again.
+        this.#context.log.error({ phase: phase.key, err: error }, 'the records of a phase cannot be read');
+      }
+    };
+    await Promise.all(this.#phases.all().map(load));
   }
 
   start(): void {
@@ -96,8 +104,8 @@ export class Reconciler {
   #nextLook(): number {
     const now = this.#context.now();
     const open = this.#phases.all().filter((phase) => !phase.closed);
-    const deadlines = open.map((phase) => deadlineOf(phase.order) - now).filter((ms) => ms > 0);
-    return Math.max(5, Math.min(TICK, ...deadlines));
+    const due = open.flatMap((phase) => [deadlineOf(phase.order), phase.reportDue ?? 0]);
+    return Math.max(5, Math.min(TICK, ...due.filter((at) => at > now).map((at) => at - now)));
   }
 
   async #pass(): Promise<void> {
@@ -182,7 +190,7 @@ export class Reconciler {
     const reason = closeReason(phase, this.#context.now());
     if (reason === undefined) {
       const wait = await this.#reporter.open(phase);
-      if (wait > 0) setTimeout(this.trigger, wait).unref();
+      phase.reportDue = wait > 0 ? this.#context.now() + wait : undefined;
       return;
     }
     // Results that arrived in time are looked at to the end; their ends trigger the next pass.
@@ -212,8 +220,17 @@ export class Reconciler {
     for (const client of clients) {
       // A list with a hole would make the client drop work: wait until all its phases are known.
       const complete = this.#phases.all().every((p) => p.loaded || !p.order.clients.includes(client));
-      if (complete)
-        this.#context.bus.publish(subjects.down(client, 'tasks'), { tasks: this.#phases.tasksOf(client) });
+      if (complete) this.#send(client);
+    }
+  }
+
+  #send(client: string): void {
+    try {
+      const tasks = this.#phases.tasksOf(client);
+      this.#context.bus.publish(subjects.down(client, 'tasks'), { tasks });
+    } catch (error) {
+      // A list too long for one message, or a closing bus: nothing that a repetition of this step would mend.
+      this.#context.log.warn({ client, err: error }, 'a list of tasks could not be sent');
     }
   }
 }

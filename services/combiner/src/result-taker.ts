@@ -10,7 +10,7 @@ import { checkClaim, type DoneRequest } from './claim-rules.js';
 import { type Context, isoTime } from './context.js';
 import { isOpen } from './phase.js';
 import type { PhaseState } from './phase-state.js';
-import type { Phases } from './phases.js';
+import { orderKeyOfTask, type Phases } from './phases.js';
 import { type ReadResult, readResult } from './read-result.js';
 import { answerEnded, doneRecord, failedRecord, lateRecord, refuse, refusedRecord } from './task-outcome.js';
 import { isTransient } from './transient.js';
@@ -23,13 +23,13 @@ import { baseOf, updateRef } from './update-limits.js';
 export class ResultTaker {
   readonly #context: Context;
   readonly #phases: Phases;
-  readonly #settled: () => void;
+  readonly #touched: (orderKey: string) => void;
 
-  /** @param settled told after each task that ended, so that its phase can be looked at. */
-  constructor(context: Context, phases: Phases, settled: () => void) {
+  /** @param touched told of each order whose phase has to be looked at: a task ended, or it is not known yet. */
+  constructor(context: Context, phases: Phases, touched: (orderKey: string) => void) {
     this.#context = context;
     this.#phases = phases;
-    this.#settled = settled;
+    this.#touched = touched;
   }
 
   /**
@@ -45,7 +45,7 @@ export class ResultTaker {
     }
     try {
       const phase = await this.#phases.ofTask(task, client);
-      if (phase === undefined) return await this.#withoutPhase(task, read);
+      if (phase === undefined) return await this.#withoutPhase(task, client, read);
       return await this.#decide(phase, client, read);
     } catch (error) {
       const known = asConsiliumError(error);
@@ -57,9 +57,17 @@ export class ResultTaker {
   }
 
   /** No order here names this client: what ended before is acknowledged, everything else is unknown. */
-  async #withoutPhase(task: string, read: ReadResult): Promise<ResultReply> {
-    const record = await this.#context.records.task(task);
+  async #withoutPhase(task: string, client: string, read: ReadResult): Promise<ResultReply> {
+    const { records, combiner } = this.#context;
+    const record = await records.task(task);
     if (record !== undefined && 'request' in read) return answerEnded(record, read.request);
+    // An order handed over from another combiner may be younger than the client that brings its result.
+    const key = orderKeyOfTask(combiner, task, client);
+    const order = await records.order(key);
+    if (order?.value.clients.includes(client)) {
+      this.#touched(key);
+      throw new ConsiliumError('BUS_UNAVAILABLE', 'The order has not been read yet.', { where: key });
+    }
     const detail = 'There is no order for it here now.';
     return refuse(
       'refused' in read ? read.refused : new ConsiliumError('TASK_UNKNOWN', detail, { where: task }),
@@ -79,7 +87,7 @@ export class ResultTaker {
     // No await between here and the entry into `checks`: nothing else can start for this client.
     const work = this.#look(phase, client, read).finally(() => {
       phase.checks.delete(client);
-      this.#settled();
+      this.#touched(phase.key);
     });
     phase.checks.set(client, work);
     return await work;

@@ -89,10 +89,6 @@ export const sessionErrors = defineErrors({
     'The update in the object store does not have the signed digest.',
     'Upload the file that was signed; if it recurs, the file or the store is damaged.',
   ),
-  UPDATE_UNREADABLE: kinds.badInput(
-    'The update is not a valid npz file.',
-    'Write weights with the sdk, or with numpy.savez.',
-  ),
   SESSION_EXISTS: kinds.conflict(
     'A session of this name exists already.',
     'Choose another name, or leave the name out to get a fresh one.',
