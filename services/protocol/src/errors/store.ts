@@ -39,7 +39,7 @@ export const storeErrors = defineErrors({
   ),
   STORE_BAD_REQUEST: kinds.badInput(
     'The object store does not understand the request.',
-    'Use the client of the same version; see docs/reference/store-server.md.',
+    'Use a client and a store server of the same version.',
   ),
   STORE_URL_EXPIRED: kinds.denied(
     'The signed URL has expired.',
