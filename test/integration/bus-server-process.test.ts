@@ -83,6 +83,27 @@ describe('nats-server under its wrapper', { skip: anyNats.skip }, () => {
     assert.equal(code, 128 + 9);
   });
 
+  test('after kill -9 of the wrapper the next one ends the server left behind and takes over', async () => {
+    await clearPorts(bootstrap.portsDir);
+    const first = spawnNatsServer(anyNats.path!, natsServerArgs(bootstrap));
+    first.stderr?.resume();
+    await listening();
+    const [orphan] = await serversOf(bootstrap);
+    first.kill('SIGKILL');
+    await once(first, 'exit');
+    assert.deepEqual(await serversOf(bootstrap), [orphan]);
+    await clearPorts(bootstrap.portsDir);
+    const second = spawnNatsServer(anyNats.path!, natsServerArgs(bootstrap));
+    second.stderr?.resume();
+    await listening();
+    const servers = await serversOf(bootstrap);
+    assert.equal(servers.length, 1);
+    assert.notEqual(servers[0], orphan);
+    second.stdin?.end();
+    await once(second, 'exit');
+    assert.deepEqual(await serversOf(bootstrap), []);
+  });
+
   test('a binary that does not exist ends the wrapper with 127', async () => {
     const child = spawnNatsServer(join(dir, 'no-such-server'), []);
     child.stderr?.resume();

@@ -6,9 +6,14 @@
  * The supervisor keeps the wrapper's standard input open. When that pipe closes, by a stop in order or
  * because the supervisor was killed with -9, the wrapper ends nats-server: SIGTERM, and SIGKILL after
  * ten seconds. When nats-server ends by itself, the wrapper exits with its code (128 + n for signal n).
+ *
+ * A wrapper that is itself killed with -9 can end nothing. So each leaves nats-server's process id beside
+ * the configuration, and the next one for that configuration ends what is still there before it starts.
  */
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { endLeftover } from './leftover.js';
 
 const GRACE = 10_000;
 
@@ -18,7 +23,13 @@ if (command === undefined) {
   process.exit(2);
 }
 
+const config = args[args.indexOf('--config') + 1];
+const pidFile = config === undefined || !args.includes('--config') ? undefined : `${config}.pid`;
+if (pidFile !== undefined && config !== undefined) await endLeftover(pidFile, config, GRACE);
+
 const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+if (pidFile !== undefined && child.pid !== undefined)
+  writeFileSync(pidFile, `${child.pid}\n`, { mode: 0o600 });
 let stopping = false;
 
 function stop(): void {
