@@ -134,8 +134,12 @@ for i in range(clients):
     with np.load(f"{folder}/{i}.npz") as f:
         if sums is None:
             sums = {k: np.zeros(f[k].shape, dtype) for k in f.files}
+            product = np.empty(max(s.size for s in sums.values()), dtype)
         for k, s in sums.items():
-            s += np.multiply(f[k], dtype.type(w), dtype=dtype)
+            x = f[k]
+            p = product[: x.size].reshape(x.shape)
+            np.multiply(x, dtype.type(w), out=p)
+            s += p
 np.savez(f"{folder}/numpy.npz", **{k: (s / total).astype(np.float32) for k, s in sums.items()})
 seconds = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

@@ -32,6 +32,7 @@ describe('an update', () => {
     assert.equal(checked.l2Norm, 5);
     const strict = { ...check, base: await sourceOf(base), maxNorm: 4.99 };
     await assert.rejects(checkUpdate(source, infos, strict), { code: 'AGG_NORM', detail: /5.*4\.99/ });
+    await assert.rejects(checkUpdate(source, infos, { ...check, maxNorm: 5 }), TypeError);
   });
 
   it('is refused for other names, dtypes, shapes or numbers of tensors', async () => {

@@ -37,7 +37,8 @@ const CHUNK_BYTES = 2 ** 18;
  * order, dtypes and shapes as the base model, the canonical file form (so that it has one size and can be read by
  * range), the CRC of every tensor, finite numbers, each value times the weight within the range of exact sums,
  * and where asked the norm of what it changes. A file whose size is wrong is refused before it is opened.
- * Throws AGG_MISMATCH, AGG_NOT_CANONICAL, AGG_NOT_FINITE, AGG_OUT_OF_RANGE, AGG_NORM, AGG_BAD_WEIGHT, NPZ_ codes.
+ * Throws AGG_MISMATCH, AGG_NOT_CANONICAL, AGG_NOT_FINITE, AGG_OUT_OF_RANGE, AGG_NORM, AGG_TOO_LARGE, AGG_BAD_WEIGHT,
+ * NPZ_ codes.
  */
 export async function checkUpdate(
   source: ByteSource,
@@ -45,6 +46,7 @@ export async function checkUpdate(
   { weight, label, base, maxNorm }: UpdateCheck,
 ): Promise<CheckedUpdate> {
   checkWeight(weight, label);
+  if (maxNorm !== undefined && base === undefined) throw new TypeError('maxNorm needs the base model');
   const layout = npzLayout(expected);
   // A file that is much larger than it can be is not even indexed; a smaller one deserves the precise reason.
   if (source.size > 2 * layout.size + 2 ** 20) {
@@ -68,7 +70,7 @@ export async function checkUpdate(
     squares += checked.squares;
   }
   const l2Norm = Math.sqrt(squares);
-  if (maxNorm !== undefined && before !== undefined && !(l2Norm <= maxNorm)) {
+  if (maxNorm !== undefined && !(l2Norm <= maxNorm)) {
     throw new ConsiliumError('AGG_NORM', `The norm is ${l2Norm}, the bound is ${maxNorm}.`, { where: label });
   }
   return { parameters, bytes: source.size, ...(before === undefined ? {} : { l2Norm }) };

@@ -50,7 +50,8 @@ export async function* finishMean(
 /**
  * Bytes of the weighted mean of npz files, the same that `finishMean` makes of their partials. Any npz that
  * NumPy writes will do (deflated, big-endian, Fortran order, other order of names); the first file gives names,
- * order, dtypes and shapes. Throws what `partialSum` throws.
+ * order, dtypes and shapes. The memory bound does not cover tensors in Fortran order, which are held whole.
+ * Throws what `partialSum` throws.
  */
 export async function* weightedMean(
   updates: readonly WeightedUpdate[],

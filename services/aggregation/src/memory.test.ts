@@ -142,6 +142,8 @@ describe('a source that reads into a buffer', () => {
         size: source.size,
         read: (offset, length) => source.read(offset, length),
         async readInto(offset, target) {
+          // A file may fill its buffer at any moment from here on.
+          target.fill(0xff);
           const bytes = await source.read(offset, target.length);
           await new Promise((resolve) => setImmediate(resolve));
           target.set(bytes);
