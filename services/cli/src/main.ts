@@ -1,5 +1,9 @@
 import { productVersion } from '@consilium/protocol';
 import { Command, CommanderError } from 'commander';
+import { demoCommand } from './commands/demo.js';
+import { modelCommand } from './commands/model.js';
+import { sessionCommand } from './commands/session.js';
+import { trailCommand } from './commands/trail.js';
 import { upCommand } from './commands/up.js';
 import { withGlobals } from './core/command.js';
 import { reportError } from './core/output.js';
@@ -9,7 +13,11 @@ const program = withGlobals(new Command('consilium'))
   .version(productVersion)
   .showHelpAfterError()
   .exitOverride()
-  .addCommand(upCommand());
+  .addCommand(upCommand())
+  .addCommand(demoCommand())
+  .addCommand(sessionCommand())
+  .addCommand(modelCommand())
+  .addCommand(trailCommand());
 
 try {
   await program.parseAsync(process.argv);
