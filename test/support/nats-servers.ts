@@ -1,6 +1,6 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { accessSync, constants, readdirSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -20,6 +20,7 @@ import {
   natsServerArgs,
   parseVersion,
   readAddresses,
+  spawnNatsServer,
   type TlsFiles,
   userJwtForClient,
   userJwtForService,
@@ -112,11 +113,10 @@ export class TestNats {
     const tls = this.#tls === undefined ? {} : { tls: this.#tls };
     this.bootstrap = await bootstrapNats({ dir: this.dir, now: Date.now(), ...tls, ...ports });
     await clearPorts(this.bootstrap.portsDir);
-    const child = spawn(this.binary.path!, natsServerArgs(this.bootstrap), {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    // Under the wrapper, so that a test process that is killed leaves no server behind.
+    const child = spawnNatsServer(this.binary.path!, natsServerArgs(this.bootstrap));
     let log = '';
-    child.stderr.on('data', (chunk: Buffer) => {
+    child.stderr?.on('data', (chunk: Buffer) => {
       log = (log + chunk.toString()).slice(-8_000);
     });
     const ended = new AbortController();
@@ -143,7 +143,7 @@ export class TestNats {
     this.#child = undefined;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
+    process.kill(Number(await readFile(`${this.bootstrap.configFile}.pid`, 'utf8')), 'SIGKILL');
     await gone;
   }
 
