@@ -5,3 +5,4 @@ export { type ConfigOverrides, type LoadedConfig, loadClientConfig } from './con
 export { type PackageFacts, type Permission, permit, type SiteFacts } from './policy.js';
 export { type ClientDeps, type RunningClient, startClient } from './start.js';
 export { type StateFolders, stateFolders } from './state/folders.js';
+export { lockState } from './state/lock.js';

@@ -15,7 +15,7 @@ import {
   memoryNonceCache,
   verifyRequest,
 } from '@consilium/platform';
-import { protocolVersion, purposes } from '@consilium/protocol';
+import { ConsiliumError, protocolVersion, purposes } from '@consilium/protocol';
 import { Enrolment } from './enrol.js';
 import { ReducerApi } from './reducer-api.js';
 import { SiteRecordFile } from './site-record.js';
@@ -154,20 +154,26 @@ describe('enrolment', () => {
 
   test('uses the token again when the reducer does not know the key any more', async () => {
     await enrolment().join();
-    routes['/api/v1/renew'] = () => refusal(401, 'TRUST_UNAUTHENTICATED');
+    routes['/api/v1/renew'] = () => refusal(401, 'TRUST_UNKNOWN_CLIENT');
     assert.equal((await enrolment().join()).fresh, true);
   });
 
   test('without a token and unknown, asks for one', async () => {
-    routes['/api/v1/renew'] = () => refusal(401, 'TRUST_UNAUTHENTICATED');
+    routes['/api/v1/renew'] = () => refusal(401, 'TRUST_UNKNOWN_CLIENT');
     await assert.rejects(enrolment({}).join(), { code: 'CLIENT_TOKEN_NEEDED' });
   });
 
   test('a token that another key has used is one error that names both ways out', async () => {
-    routes['/api/v1/enrol'] = () => refusal(409, 'BUS_CONFLICT');
+    routes['/api/v1/enrol'] = () => ({
+      status: 403,
+      body: new ConsiliumError('TRUST_TOKEN_USED', 'why').toBody(),
+    });
     await assert.rejects(enrolment().join(), (error: { code: string; fix: string }) => {
-      assert.equal(error.code, 'CLIENT_TOKEN_USED');
-      assert.match(error.fix, /state folder that holds the key.*or ask the operator for a new token/);
+      assert.equal(error.code, 'TRUST_TOKEN_USED');
+      assert.match(
+        error.fix,
+        /state folder that holds its first key, or ask the operator for a new join token/,
+      );
       return true;
     });
   });

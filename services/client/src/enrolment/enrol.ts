@@ -28,9 +28,6 @@ export interface Enrolled {
   readonly fresh: boolean;
 }
 
-/** Error codes with which a reducer says that it does not know this key (any more). */
-const UNKNOWN = new Set(['TRUST_UNKNOWN_CLIENT', 'TRUST_UNAUTHENTICATED', 'NOT_FOUND']);
-
 /** Gets this client its NATS JWT: by its key once it has enrolled, by the join token before. */
 export class Enrolment {
   readonly #options: EnrolmentOptions;
@@ -42,7 +39,8 @@ export class Enrolment {
   /**
    * Looks at who answers there before anything secret is sent, then renews, or enrols with the join token.
    * @throws ConsiliumError CLIENT_UNREACHABLE (try again), CLIENT_VERSION_MISMATCH, CLIENT_REDUCER_CHANGED,
-   *   CLIENT_TOKEN_NEEDED, CLIENT_TOKEN_USED, CLIENT_STATE_OTHER, CLIENT_BAD_ANSWER, or what the reducer says
+   *   CLIENT_TOKEN_NEEDED, CLIENT_STATE_OTHER, CLIENT_BAD_ANSWER, or what the reducer says
+   *   (TRUST_TOKEN_USED, TRUST_REVOKED, …)
    */
   async join(signal?: AbortSignal): Promise<Enrolled> {
     const { api, config, record } = this.#options;
@@ -80,9 +78,9 @@ export class Enrolment {
       return { reply: await this.#renew(signal), fresh: false };
     } catch (thrown) {
       const error = asConsiliumError(thrown);
-      if (!UNKNOWN.has(error.code)) throw error;
+      if (error.code !== 'TRUST_UNKNOWN_CLIENT') throw error;
       if (config.token !== undefined) return { reply: await this.#enrol(config.token, signal), fresh: true };
-      const detail = `The reducer does not know the key ${this.#options.identity.publicKey} of "${config.name}" (${error.code}).`;
+      const detail = `The reducer does not know the key ${this.#options.identity.publicKey} of "${config.name}".`;
       throw new ConsiliumError('CLIENT_TOKEN_NEEDED', detail, { where: config.url, cause: error });
     }
   }
@@ -99,17 +97,7 @@ export class Enrolment {
     const key = identity.publicKey;
     const proof = signDocument(purposes.joinToken, { token, client, key }, identity).value;
     const body = { token, client, key, proof, protocol: protocolVersion, version: productVersion };
-    try {
-      return await this.#accept(await api.post('/api/v1/enrol', body, signal));
-    } catch (thrown) {
-      const error = asConsiliumError(thrown);
-      // A conflict is a token or a name that belongs to another key by now.
-      if (error.http !== 409 || error.code.startsWith('CLIENT_')) throw error;
-      throw new ConsiliumError('CLIENT_TOKEN_USED', `The reducer says: ${error.detail} (${error.code})`, {
-        where: `client "${client}", key ${key}`,
-        cause: error,
-      });
-    }
+    return await this.#accept(await api.post('/api/v1/enrol', body, signal));
   }
 
   async #accept(value: unknown): Promise<EnrolReply> {

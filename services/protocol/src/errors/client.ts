@@ -48,10 +48,6 @@ export const clientErrors = defineErrors({
     'This client has not enrolled yet and has no join token.',
     'Ask the operator for a join token and put it into client.yaml as token, or set CONSILIUM_TOKEN.',
   ),
-  CLIENT_TOKEN_USED: kinds.conflict(
-    'The join token was used before, with another key.',
-    'Either start with the state folder that holds the key it was used with, or ask the operator for a new token.',
-  ),
   CLIENT_REDUCER_CHANGED: kinds.denied(
     'The reducer at this address has another key than the one this site trusts.',
     'If the alliance really changed its key, set reducer_key in client.yaml to the new one; otherwise do not connect.',
