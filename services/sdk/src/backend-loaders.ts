@@ -1,6 +1,6 @@
 import util from 'node:util';
 import * as core from '@tensorflow/tfjs-core';
-import { findPackage, wasmFolder } from './backend-packages.js';
+import { type FoundPackage, findPackage, wasmFolder } from './backend-packages.js';
 import { registerWasmGradients } from './gradients/register.js';
 
 /** Names of backends, best first. */
@@ -34,45 +34,49 @@ function setUnlessSet(name: string, value: string): void {
   process.env[name] ??= value;
 }
 
-async function loadTensorflow(
-  packageName: string,
-  folderPrefix: string,
-  { threads }: LoadOptions,
-): Promise<(Loaded & { gpu: boolean }) | string> {
-  const found = findPackage([packageName], folderPrefix);
-  const alternative =
-    typeof found === 'string' && packageName.endsWith('-gpu')
-      ? // A tfjs-node built here against a CUDA libtensorflow keeps its own name in a -gpu folder.
-        findPackage(['@tensorflow/tfjs-node'], folderPrefix)
-      : found;
-  if (
-    typeof found === 'string' &&
-    (typeof alternative === 'string' || !alternative.folder.includes(folderPrefix))
-  ) {
-    return found;
+/** Loads libtensorflow through the named module, or uses the one that is loaded already. */
+async function startTensorflow(
+  found: FoundPackage,
+  name: string,
+  threads: number | undefined,
+): Promise<{ gpu: boolean } | string> {
+  if (core.findBackend('tensorflow') === null) {
+    restoreRemovedUtilities();
+    // Read by libtensorflow when it starts; what the operator has set stays.
+    setUnlessSet('TF_CPP_MIN_LOG_LEVEL', '2');
+    setUnlessSet('TF_DETERMINISTIC_OPS', '1');
+    if (threads !== undefined) {
+      setUnlessSet('TF_NUM_INTRAOP_THREADS', String(threads));
+      setUnlessSet('TF_NUM_INTEROP_THREADS', '1');
+      setUnlessSet('OMP_NUM_THREADS', String(threads));
+    }
+    found.require(name);
   }
-  const place = typeof alternative === 'string' ? found : alternative;
-  if (typeof place === 'string') return place;
-  restoreRemovedUtilities();
-  // Read by libtensorflow when it starts; what the operator has set stays.
-  setUnlessSet('TF_CPP_MIN_LOG_LEVEL', '2');
-  setUnlessSet('TF_DETERMINISTIC_OPS', '1');
-  if (threads !== undefined) {
-    setUnlessSet('TF_NUM_INTRAOP_THREADS', String(threads));
-    setUnlessSet('TF_NUM_INTEROP_THREADS', '1');
-    setUnlessSet('OMP_NUM_THREADS', String(threads));
-  }
-  place.require(typeof found === 'string' ? '@tensorflow/tfjs-node' : packageName);
   if (!(await core.setBackend('tensorflow'))) return 'libtensorflow did not start';
   const native = core.backend() as unknown as { isUsingGpuDevice?: boolean };
-  const gpu = native.isUsingGpuDevice === true;
-  return { backend: 'tensorflow', device: gpu ? 'gpu (CUDA)' : 'cpu', threads, gpu };
+  return { gpu: native.isUsingGpuDevice === true };
 }
 
-async function loadTfjsNodeGpu(options: LoadOptions): Promise<Loaded | string> {
-  const loaded = await loadTensorflow('@tensorflow/tfjs-node-gpu', 'tfjs-node-gpu', options);
-  if (typeof loaded === 'string' || loaded.gpu) return loaded;
-  return 'no CUDA device was found';
+async function loadTfjsNodeGpu({ threads }: LoadOptions): Promise<Loaded | string> {
+  const published = '@tensorflow/tfjs-node-gpu';
+  const plain = '@tensorflow/tfjs-node';
+  // A tfjs-node that was built against a CUDA libtensorflow keeps its own name, in a folder of its own.
+  const built = findPackage([plain], 'tfjs-node-gpu', { nativeOnly: true });
+  const found = typeof built === 'string' ? findPackage([published], 'tfjs-node-gpu') : built;
+  if (typeof found === 'string') return found;
+  const started = await startTensorflow(found, found === built ? plain : published, threads);
+  if (typeof started === 'string') return started;
+  if (!started.gpu) return 'no CUDA device was found';
+  return { backend: 'tensorflow', device: 'gpu (CUDA)', threads };
+}
+
+async function loadTfjsNode({ threads }: LoadOptions): Promise<Loaded | string> {
+  const name = '@tensorflow/tfjs-node';
+  const found = findPackage([name], 'tfjs-node');
+  if (typeof found === 'string') return found;
+  const started = await startTensorflow(found, name, threads);
+  if (typeof started === 'string') return started;
+  return { backend: 'tensorflow', device: started.gpu ? 'gpu (CUDA)' : 'cpu', threads };
 }
 
 interface GpuAdapter {
@@ -108,10 +112,6 @@ async function loadWebGpu({ forced }: LoadOptions): Promise<Loaded | string> {
   found.require('@tensorflow/tfjs-backend-webgpu');
   if (!(await core.setBackend('webgpu'))) return `the WebGPU backend did not start on ${device}`;
   return { backend: 'webgpu', device: `${software ? 'software' : 'gpu'} (${device})`, threads: undefined };
-}
-
-async function loadTfjsNode(options: LoadOptions): Promise<Loaded | string> {
-  return loadTensorflow('@tensorflow/tfjs-node', 'tfjs-node', options);
 }
 
 async function loadWasm(): Promise<Loaded | string> {

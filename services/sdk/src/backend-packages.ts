@@ -26,7 +26,6 @@ function nativeFolders(prefix: string, env: NodeJS.ProcessEnv): string[] {
 export interface FoundPackage {
   /** Loads a module from where the package was found. */
   readonly require: NodeJS.Require;
-  readonly folder: string;
 }
 
 /**
@@ -36,13 +35,15 @@ export interface FoundPackage {
 export function findPackage(
   names: readonly string[],
   folderPrefix: string,
-  env: NodeJS.ProcessEnv = process.env,
+  options: { readonly nativeOnly?: boolean; readonly env?: NodeJS.ProcessEnv } = {},
 ): FoundPackage | string {
-  const places = [requireHere, ...nativeFolders(folderPrefix, env).map((file) => createRequire(file))];
+  const env = options.env ?? process.env;
+  const native = nativeFolders(folderPrefix, env).map((file) => createRequire(file));
+  const places = options.nativeOnly ? native : [requireHere, ...native];
   for (const place of places) {
     try {
-      const paths = names.map((name) => place.resolve(name));
-      return { require: place, folder: dirname(paths[0] as string) };
+      for (const name of names) place.resolve(name);
+      return { require: place };
     } catch {
       // Not installed in this place; the next one is asked.
     }

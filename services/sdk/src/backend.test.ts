@@ -65,7 +65,7 @@ describe('The choice of a backend', () => {
   test('looks in CONSILIUM_NATIVE, else in the user’s cache', () => {
     assert.equal(nativeRoot({ CONSILIUM_NATIVE: '/a' }), '/a');
     assert.equal(nativeRoot({ XDG_CACHE_HOME: '/c' }), '/c/consilium/native');
-    assert.equal(typeof findPackage(['no-such-package'], 'none', {}), 'string');
+    assert.equal(typeof findPackage(['no-such-package'], 'none', { env: {} }), 'string');
   });
 });
 

@@ -37,8 +37,7 @@ interface Ended {
 async function start(taskPath: string, env: Record<string, string> = {}, events = true): Promise<Ended> {
   const child = spawn(process.execPath, [program], {
     env: {
-      PATH: process.env.PATH,
-      HOME: process.env.HOME,
+      ...process.env,
       CONSILIUM_TASK: taskPath,
       ...(events ? { CONSILIUM_EVENTS_FD: '3' } : {}),
       ...env,
