@@ -8,7 +8,7 @@ import {
   parseCreds,
   storeFromConfig,
 } from '@consilium/platform';
-import { clientInbox } from '@consilium/protocol';
+import { ConsiliumError, clientInbox } from '@consilium/protocol';
 import type { CombinerConfig } from './config.js';
 import { ConnectedClients } from './connected.js';
 import type { Context } from './context.js';
@@ -126,7 +126,10 @@ async function run(
 
 async function connect(config: CombinerConfig, { log, signal }: CombinerDeps): Promise<Bus> {
   const { servers, creds_file, ca_file } = config.nats;
-  const creds = await readFile(creds_file, 'utf8');
+  const creds = await readFile(creds_file, 'utf8').catch((cause: unknown) => {
+    const detail = cause instanceof Error ? `${cause.message}.` : String(cause);
+    throw new ConsiliumError('TRUST_KEY_MISSING', detail, { where: 'nats.creds_file', cause });
+  });
   const { identity, jwt } = parseCreds(creds, creds_file);
   // The name in the JWT is the one whose inbox these credentials may read.
   const { name } = decodeJwt(await jwt(), creds_file);

@@ -13,7 +13,7 @@ import type { PhaseState } from './phase-state.js';
 import { orderKeyOfTask, type Phases } from './phases.js';
 import { type ReadResult, readResult } from './read-result.js';
 import { answerEnded, doneRecord, failedRecord, lateRecord, refuse, refusedRecord } from './task-outcome.js';
-import { isTransient } from './transient.js';
+import { forClient, isTransient } from './transient.js';
 import { baseOf, updateRef } from './update-limits.js';
 
 /**
@@ -35,7 +35,7 @@ export class ResultTaker {
   /**
    * @param client whose subject the message came in on
    * @param value the message, unchecked
-   * @returns the final answer. @throws ConsiliumError when trying again may help.
+   * @returns the final answer. @throws ConsiliumError when trying again may help, TASK_UNKNOWN included.
    */
   async take(client: string, value: unknown): Promise<ResultReply> {
     const read = readResult(value);
@@ -49,14 +49,21 @@ export class ResultTaker {
       return await this.#decide(phase, client, read);
     } catch (error) {
       const known = asConsiliumError(error);
-      if (isTransient(known)) throw known;
+      if (known.code === 'TASK_UNKNOWN') throw known;
+      if (isTransient(known)) {
+        this.#context.log.warn(
+          { client, task, err: known },
+          'a result could not be looked at, it will come again',
+        );
+        throw forClient(known);
+      }
       // Not this client's task, or none: nothing is recorded, it might be somebody else's.
       this.#context.log.warn({ client, task, code: known.code }, known.message);
       return refuse(known);
     }
   }
 
-  /** No order here names this client: what ended before is acknowledged, everything else is unknown. */
+  /** No order here names this client: what ended before is answered, everything else has to wait. */
   async #withoutPhase(task: string, client: string, read: ReadResult): Promise<ResultReply> {
     const { records, combiner } = this.#context;
     const record = await records.task(task);
@@ -68,10 +75,10 @@ export class ResultTaker {
       this.#touched(key);
       throw new ConsiliumError('BUS_UNAVAILABLE', 'The order has not been read yet.', { where: key });
     }
-    const detail = 'There is no order for it here now.';
-    return refuse(
-      'refused' in read ? read.refused : new ConsiliumError('TASK_UNKNOWN', detail, { where: task }),
-    );
+    if ('refused' in read) return refuse(read.refused);
+    // Not for good: the client may have been sent here before the reducer has handed its order over. If
+    // nobody asks for the task any more, the next sync tells the client to drop it.
+    throw new ConsiliumError('TASK_UNKNOWN', 'There is no order for it here now.', { where: task });
   }
 
   async #decide(phase: PhaseState, client: string, read: ReadResult): Promise<ResultReply> {
@@ -82,8 +89,9 @@ export class ResultTaker {
       await running.catch(() => undefined);
     }
     const ended = phase.records.get(client);
-    if (ended !== undefined)
+    if (ended !== undefined) {
       return 'request' in read ? answerEnded(ended, read.request) : refuse(read.refused);
+    }
     // No await between here and the entry into `checks`: nothing else can start for this client.
     const work = this.#look(phase, client, read).finally(() => {
       phase.checks.delete(client);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConsiliumError } from '@consilium/protocol';
-import { isTransient, retryDelay } from './transient.js';
+import { ConsiliumError, type ErrorCode } from '@consilium/protocol';
+import { forClient, isTransient, retryDelay } from './transient.js';
 
 test('an absent bus or store may come back; a missing or wrong object will not change', () => {
   for (const code of [
@@ -40,4 +40,13 @@ test('the pause doubles with each failure up to 15 s, half of it random', () => 
     retryDelay(1000, () => 1),
     15_000,
   );
+});
+
+test('a client is never told that the combiner itself was denied something: it would give up', () => {
+  const seen = (code: ErrorCode) => forClient(new ConsiliumError(code, '')).code;
+  assert.equal(seen('STORE_DENIED'), 'STORE_UNAVAILABLE');
+  assert.equal(seen('STORE_DISK_FULL'), 'STORE_UNAVAILABLE');
+  assert.equal(seen('BUS_CONFLICT'), 'BUS_UNAVAILABLE');
+  for (const code of ['BUS_TIMEOUT', 'STORE_UNAVAILABLE', 'INTERNAL'] as const)
+    assert.equal(seen(code), code);
 });
