@@ -16,15 +16,21 @@ export async function gradientError(
   const analytic = await gradient.data();
   gradient.dispose();
   const values = Float32Array.from(await at.data());
-  const valueAt = (): number => core.tidy(() => loss(core.tensor(values, at.shape)).dataSync()[0] as number);
+  // Read asynchronously: WebGPU under Node has no synchronous way.
+  const valueAt = async (): Promise<number> => {
+    const value = core.tidy(() => loss(core.tensor(values, at.shape)));
+    const [number = Number.NaN] = await value.data();
+    value.dispose();
+    return number;
+  };
   let largest = 0;
   let worst = 0;
   for (let i = 0; i < values.length; i++) {
     const original = values[i] as number;
     values[i] = original + step;
-    const above = valueAt();
+    const above = await valueAt();
     values[i] = original - step;
-    const below = valueAt();
+    const below = await valueAt();
     values[i] = original;
     largest = Math.max(largest, Math.abs(analytic[i] as number));
     worst = Math.max(worst, Math.abs((above - below) / (2 * step) - (analytic[i] as number)));
