@@ -1,1 +1,2 @@
-export {};
+export { type PlatformOptions, type RunningPlatform, startPlatform } from './up/platform.js';
+export type { SupervisorEvent } from './up/supervisor.js';

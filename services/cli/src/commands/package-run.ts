@@ -5,9 +5,9 @@ import { Argument, Command, InvalidArgumentError } from 'commander';
 import { collect, type GlobalOptions, openSession } from '../core/command.js';
 import { formatBytes, formatMetrics, type Output } from '../core/output.js';
 import { withBuiltPackage } from '../local/run-entry.js';
-import { withTempFolder } from '../package/temp-folder.js';
 import { type EntryOutcome, runLocally } from '../package/local-session.js';
 import { backendText, showTask } from '../package/task-progress.js';
+import { withTempFolder } from '../package/temp-folder.js';
 
 interface RunOptions extends GlobalOptions {
   readonly data?: string;
@@ -22,7 +22,9 @@ interface RunOptions extends GlobalOptions {
 
 export function packageRunCommand(): Command {
   return new Command('run')
-    .description('run an entry point of a package folder here, by the contract and in the sandbox of a client')
+    .description(
+      'run an entry point of a package folder here, by the contract and in the sandbox of a client',
+    )
     .addArgument(new Argument('<entry>').choices([...entryNames]))
     .argument('<folder>', 'the package')
     .option('--data <folder>', 'the data, read-only for the package')
@@ -48,7 +50,16 @@ export function packageRunCommand(): Command {
 }
 
 async function run(entry: EntryName, folder: string, command: Command): Promise<void> {
-  const { set, data, weights, input, validate, out: kept, state, seed } = command.optsWithGlobals<RunOptions>();
+  const {
+    set,
+    data,
+    weights,
+    input,
+    validate,
+    out: kept,
+    state,
+    seed,
+  } = command.optsWithGlobals<RunOptions>();
   const { out } = openSession(command);
   const stop = new AbortController();
   const interrupt = () => stop.abort();
@@ -81,7 +92,11 @@ async function run(entry: EntryName, folder: string, command: Command): Promise<
   }
 }
 
-async function showPredictions(folder: string, outcomes: readonly EntryOutcome[], out: Output): Promise<void> {
+async function showPredictions(
+  folder: string,
+  outcomes: readonly EntryOutcome[],
+  out: Output,
+): Promise<void> {
   const text = (await readFile(join(folder, 'predictions.json'), 'utf8')).trim();
   const outcome = outcomes.at(-1)!;
   if (out.json) out.result({ ...outcome, files: [], predictions: JSON.parse(text) as unknown }, '');
@@ -99,7 +114,9 @@ export function outcomeText(outcome: EntryOutcome): string {
     ...(backend === undefined ? [] : [backendText(backend)]),
     `isolation ${isolation}`,
   ];
-  return [`${entry}: ${numbers || 'done'}`, `  ${how.join(', ')}`, ...files.map((file) => `  ${file}`)].join('\n');
+  return [`${entry}: ${numbers || 'done'}`, `  ${how.join(', ')}`, ...files.map((file) => `  ${file}`)].join(
+    '\n',
+  );
 }
 
 function optional<T extends Record<string, unknown>>(values: T): { [K in keyof T]?: NonNullable<T[K]> } {

@@ -1,6 +1,6 @@
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkPackage, verifyManifest } from '@consilium/package-runner';
+import { checkPackage, runnableFromFolder, verifyManifest } from '@consilium/package-runner';
 import { ConsiliumError, packageDetailSchema, packageViewSchema } from '@consilium/protocol';
 import { Command } from 'commander';
 import { z } from 'zod';
@@ -8,7 +8,6 @@ import { openSession } from '../core/command.js';
 import { formatBytes, table } from '../core/output.js';
 import { publisherIdentity, publisherKeyFile } from '../keys/publisher.js';
 import { publishPackage, signedPackage } from '../local/publish.js';
-import { withBuiltPackage } from '../local/run-entry.js';
 import { packageText } from '../local/session-file.js';
 import { configRows } from '../package/config-table.js';
 import { packageRunCommand } from './package-run.js';
@@ -17,7 +16,8 @@ interface KeyOptions {
   readonly keyFile?: string;
 }
 
-const keyFileText = 'file of the publisher key (default: ~/.config/consilium/publisher.nk, made on first use)';
+const keyFileText =
+  'file of the publisher key (default: ~/.config/consilium/publisher.nk, made on first use)';
 
 export function packageCommand(): Command {
   return new Command('package')
@@ -66,12 +66,21 @@ function checkCommand(): Command {
   return new Command('check')
     .description('find everything that is wrong with a package folder; nothing of it is run')
     .argument('<folder>', 'the folder with package.yaml')
-    .addHelpText('after', '\nExits with 8 when there are errors.\n\nExample:\n  consilium package check ./my-package')
+    .addHelpText(
+      'after',
+      '\nExits with 8 when there are errors.\n\nExample:\n  consilium package check ./my-package',
+    )
     .action(async (folder: string, _: unknown, self: Command) => {
       const { out } = openSession(self);
       const findings = await checkPackage(folder);
-      const rows = findings.map(({ severity, code, where, message }) => [severity, code, where ?? folder, message]);
-      const text = rows.length === 0 ? 'no findings: it can be built' : table(['', 'code', 'where', 'what'], rows);
+      const rows = findings.map(({ severity, code, where, message }) => [
+        severity,
+        code,
+        where ?? folder,
+        message,
+      ]);
+      const text =
+        rows.length === 0 ? 'no findings: it can be built' : table(['', 'code', 'where', 'what'], rows);
       out.result({ folder, findings }, text);
       const errors = findings.filter(({ severity }) => severity === 'error').length;
       if (errors === 0) return;
@@ -130,10 +139,15 @@ function showCommand(): Command {
   return new Command('show')
     .description('entries, settings with defaults, and needs of a package folder or a published package')
     .argument('<package>', 'a folder, or name@version')
-    .addHelpText('after', '\nExamples:\n  consilium package show ./my-package\n  consilium package show breast-fna@1.0.0')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  consilium package show ./my-package\n  consilium package show breast-fna@1.0.0',
+    )
     .action(async (reference: string, _: unknown, self: Command) => {
       const { out } = openSession(self);
-      const facts = (await isFolder(reference)) ? await localFacts(reference) : await publishedFacts(reference, self);
+      const facts = (await isFolder(reference))
+        ? await localFacts(reference)
+        : await publishedFacts(reference, self);
       const { name, version, runtime, entry, resources, config } = facts;
       const rows = configRows(config);
       out.result(
@@ -154,16 +168,17 @@ async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
-function localFacts(folder: string) {
-  return withBuiltPackage(folder, async ({ name, version, runtime, entry, resources, config }) => {
-    return { name, version, runtime, entry, resources, config };
-  });
+async function localFacts(folder: string) {
+  const { name, version, runtime, entry, resources, config } = await runnableFromFolder(folder);
+  return { name, version, runtime, entry, resources, config };
 }
 
 async function publishedFacts(reference: string, self: Command) {
   const { name, version } = packageText(reference);
   if (version === undefined) {
-    throw new ConsiliumError('USAGE', `"${reference}" is neither a folder nor name@version.`, { where: '<package>' });
+    throw new ConsiliumError('USAGE', `"${reference}" is neither a folder nor name@version.`, {
+      where: '<package>',
+    });
   }
   const path = `/packages/${encodeURIComponent(name)}/${encodeURIComponent(version)}`;
   const detail = await (await openSession(self).api()).get(path, packageDetailSchema);

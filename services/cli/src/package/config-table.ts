@@ -8,7 +8,8 @@ export function configRows(schema: ConfigSchema, prefix = ''): string[][] {
     if (!isObject(part)) return [];
     const name = `${prefix}${key}`;
     if (isObject(part.properties)) return configRows(part, `${name}.`);
-    const fallback = part.default === undefined ? (required.has(key) ? 'required' : '-') : JSON.stringify(part.default);
+    const fallback =
+      part.default === undefined ? (required.has(key) ? 'required' : '-') : JSON.stringify(part.default);
     return [[name, typeText(part), fallback, typeof part.description === 'string' ? part.description : '']];
   });
 }

@@ -1,16 +1,9 @@
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import {
-  type Config,
-  type EntryName,
-  type RunnablePackage,
-
-  type TaskEvent,
-} from '@consilium/package-runner';
+import type { Config, EntryName, RunnablePackage, TaskEvent } from '@consilium/package-runner';
 import { ConsiliumError } from '@consilium/protocol';
 import { type LocalResult, type LocalRun, moveFile, runEntry } from '../local/run-entry.js';
-
 
 /** What a person asks of `package run`. Paths as given. */
 export interface LocalSession {
@@ -50,7 +43,8 @@ export interface EntryOutcome {
  */
 export async function runLocally(session: LocalSession): Promise<EntryOutcome[]> {
   requireModel(session);
-  for (const path of [session.data, session.weights, session.input, session.validate]) await requirePath(path);
+  for (const path of [session.data, session.weights, session.input, session.validate])
+    await requirePath(path);
   const work = await mkdtemp(join(tmpdir(), 'consilium-local-'));
   try {
     return await inFolder(session, work);
@@ -67,7 +61,11 @@ async function inFolder(session: LocalSession, work: string): Promise<EntryOutco
   const stateDir = session.state === undefined ? join(work, 'state') : resolve(session.state);
   const common = { package: pack, config, seed, signal, stateDir };
   const outcomes: EntryOutcome[] = [];
-  const run = async (name: EntryName, more: Partial<LocalRun>, keep: (result: LocalResult) => Promise<string[]>) => {
+  const run = async (
+    name: EntryName,
+    more: Partial<LocalRun>,
+    keep: (result: LocalResult) => Promise<string[]>,
+  ) => {
     const task = { ...common, entry: name, onEvent: session.watch(name), ...more };
     outcomes.push(await runEntry(task, async (result) => outcomeOf(name, result, await keep(result))));
   };
@@ -92,10 +90,14 @@ async function inFolder(session: LocalSession, work: string): Promise<EntryOutco
   });
   if (session.validate !== undefined) {
     const trained = join(results, 'weights.npz');
-    await run('validate', { dataDir: session.validate, weights: trained }, async ({ metrics, numExamples }) => {
-      if (session.out === undefined) return [];
-      return [await writeJson(join(results, 'validation.json'), { num_examples: numExamples, ...metrics })];
-    });
+    await run(
+      'validate',
+      { dataDir: session.validate, weights: trained },
+      async ({ metrics, numExamples }) => {
+        if (session.out === undefined) return [];
+        return [await writeJson(join(results, 'validation.json'), { num_examples: numExamples, ...metrics })];
+      },
+    );
   }
   return outcomes;
 }
@@ -105,7 +107,8 @@ function requireModel({ entry, weights, validate, package: pack }: LocalSession)
     throw new ConsiliumError('USAGE', `It goes with train, not with ${entry}.`, { where: '--validate' });
   }
   if (weights !== undefined || entry === 'init') return;
-  if (entry !== 'train') throw new ConsiliumError('CLI_NO_WEIGHTS', `It is ${entry}.`, { where: '--weights' });
+  if (entry !== 'train')
+    throw new ConsiliumError('CLI_NO_WEIGHTS', `It is ${entry}.`, { where: '--weights' });
   if (pack.entry.init !== undefined) return;
   const detail = `${pack.name} has no init entry that would make one.`;
   throw new ConsiliumError('CLI_NO_WEIGHTS', detail, { where: '--weights' });
