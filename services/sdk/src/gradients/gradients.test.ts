@@ -165,7 +165,8 @@ for (const name of order) {
       test(what, async () => {
         await useBackend(name);
         const point = at();
-        const error = await gradientError(f, point);
+        // WebGPU waits for the device at every reading; on a software one a full comparison takes minutes.
+        const error = await gradientError(f, point, name === 'webgpu' ? 8 : point.size);
         assert.ok(error < 5e-3, `relative error ${error}`);
       });
     }
