@@ -79,7 +79,8 @@ export class HandClient {
       if (put === undefined) throw new Error('no upload was signed');
       return put as SignedUpload;
     };
-    const complete = (upload_id: string) => this.ask('complete', { task, digest, size, upload_id });
+    const complete = (upload_id: string, parts: readonly unknown[]) =>
+      this.ask('complete', { task, digest, size, upload_id, parts });
     await uploadFile(file, getUpload, { digest, size, complete });
     return { digest, size };
   }

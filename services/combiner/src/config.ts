@@ -1,27 +1,12 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import type { StoreConfig } from '@consilium/platform';
-import { ConsiliumError, nameSchema, reducerHub } from '@consilium/protocol';
+import {
+  parseServiceConfig,
+  readServiceConfig,
+  type StoreConfig,
+  storeConfigSchema,
+} from '@consilium/platform';
+import { nameSchema, reducerHub } from '@consilium/protocol';
 import { z } from 'zod';
-
-const storeSchema = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('filesystem'),
-    url: z.string(),
-    publicUrl: z.string().optional(),
-    key: z.string().min(32),
-  }),
-  z.strictObject({
-    kind: z.literal('s3'),
-    endpoint: z.string(),
-    publicEndpoint: z.string().optional(),
-    region: z.string().optional(),
-    accessKey: z.string(),
-    secretKey: z.string(),
-    forcePathStyle: z.boolean().optional(),
-    ca: z.string().optional(),
-  }),
-]);
 
 /** The configuration file of a combiner (JSON). Paths are relative to the file's folder. */
 export const combinerConfigSchema = z.strictObject({
@@ -32,7 +17,7 @@ export const combinerConfigSchema = z.strictObject({
     ca_file: z.string().min(1).optional(),
   }),
   /** As `StoreConfig` of the platform. */
-  store: storeSchema,
+  store: storeConfigSchema,
   /** For partials and large updates on their way; a folder of this combiner's own is made below it. */
   temp_dir: z.string().min(1),
   /** Bound on the memory of aggregation, MiB, over all threads. */
@@ -56,29 +41,14 @@ export type CombinerConfigInput = z.input<typeof combinerConfigSchema>;
  * @throws ConsiliumError BAD_REQUEST naming the first field that is wrong
  */
 export function parseCombinerConfig(value: unknown, where: string): CombinerConfig {
-  const parsed = combinerConfigSchema.safeParse(value);
   // Optional members are absent, not undefined: zod adds none that the file does not have.
-  if (parsed.success) return parsed.data as CombinerConfig;
-  const issue = parsed.error.issues[0];
-  const field = issue?.path.map(String).join('.') || 'configuration';
-  throw new ConsiliumError('BAD_REQUEST', `${field}: ${issue?.message}.`, {
-    where: `${where}, ${field}`,
-    fix: 'Correct the named field of the configuration file.',
-  });
+  return parseServiceConfig(combinerConfigSchema, value, where) as CombinerConfig;
 }
 
 /** @throws ConsiliumError BAD_REQUEST when the file cannot be read, is no JSON or does not fit */
 export async function readCombinerConfig(file: string): Promise<CombinerConfig> {
   const path = resolve(file);
-  let value: unknown;
-  try {
-    value = JSON.parse(await readFile(path, 'utf8'));
-  } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : String(cause);
-    const fix = 'Give the path of a JSON file.';
-    throw new ConsiliumError('BAD_REQUEST', `${detail}.`, { where: path, fix, cause });
-  }
-  const config = parseCombinerConfig(value, path);
+  const config = (await readServiceConfig(combinerConfigSchema, path)) as CombinerConfig;
   const beside = (name: string): string => resolve(dirname(path), name);
   const { ca_file, creds_file } = config.nats;
   const ca = ca_file === undefined ? {} : { ca_file: beside(ca_file) };

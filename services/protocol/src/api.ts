@@ -4,7 +4,7 @@ import { objectRefSchema } from './objects.js';
 import { cohortSchema, sessionStates } from './records.js';
 import { roleSchema } from './roles.js';
 import { sessionSpecSchema } from './session-spec.js';
-import { signedUploadSchema } from './task.js';
+import { sentPartsSchema, signedUploadSchema } from './task.js';
 
 /** Shapes of the HTTP API (`/api/v1`), shared by the reducer and the command line. */
 
@@ -68,6 +68,7 @@ export const uploadCompleteSchema = z.strictObject({
   digest: digestSchema,
   size: z.int().positive(),
   upload_id: z.string(),
+  parts: sentPartsSchema,
 });
 
 /** `POST /packages`: the archive was uploaded before; the manifest is the publisher's signed document. */

@@ -129,12 +129,18 @@ export const urlsReplySchema = z.strictObject({
 });
 export type UrlsReply = z.infer<typeof urlsReplySchema>;
 
+/** What the store answered to each part; one that it kept differently is refused at the end. */
+export const sentPartsSchema = z
+  .array(z.strictObject({ number: z.int().positive(), etag: z.string().max(200) }))
+  .max(10_000);
+
 /** `up.<combiner>.<client>.complete`: all parts of a multipart upload are there. */
 export const completeRequestSchema = z.strictObject({
   task: z.string(),
   digest: digestSchema,
   size: z.int().positive(),
   upload_id: z.string(),
+  parts: sentPartsSchema,
 });
 export type CompleteRequest = z.infer<typeof completeRequestSchema>;
 

@@ -40,7 +40,8 @@ export async function uploadToReducer(
     digest,
     size,
     dispatcher: api.dispatcher,
-    complete: (uploadId) => api.send('/uploads/complete', { digest, size, upload_id: uploadId }),
+    complete: (uploadId, parts) =>
+      api.send('/uploads/complete', { digest, size, upload_id: uploadId, parts }),
     ...(onProgress === undefined ? {} : { onProgress }),
   });
   return { digest, size };

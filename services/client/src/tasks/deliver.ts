@@ -1,4 +1,4 @@
-import { type SignedUpload, uploadFile } from '@consilium/platform';
+import { type SentPart, type SignedUpload, uploadFile } from '@consilium/platform';
 import { asConsiliumError, ConsiliumError, type ResultReply, type Task } from '@consilium/protocol';
 import type { StoredResult, StoredUpdate } from '../journal.js';
 import { retrying } from '../retry.js';
@@ -70,8 +70,8 @@ async function upload(
     if (reply.put !== undefined) return reply.put as SignedUpload;
     throw new ConsiliumError('BUS_BAD_MESSAGE', 'The answer has no URL for the update.', { where: task.id });
   };
-  const complete = (uploadId: string) =>
-    link.complete({ task: task.id, digest, size, upload_id: uploadId }, signal);
+  const complete = (uploadId: string, parts: readonly SentPart[]) =>
+    link.complete({ task: task.id, digest, size, upload_id: uploadId, parts: [...parts] }, signal);
   await retrying(() => uploadFile(path, getUpload, { digest, size, dispatcher, signal, complete }), {
     clock,
     signal,

@@ -51,6 +51,7 @@ export class TaskObjects {
       uploadId: request.upload_id,
       digest,
       size,
+      parts: request.parts,
       writeOnce: true,
     });
     return {};

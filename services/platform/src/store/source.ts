@@ -32,21 +32,29 @@ export async function objectSource(store: ObjectStore, bucket: string, key: stri
     yield* read.body;
   }
 
+  async function readInto(offset: number, target: Uint8Array): Promise<void> {
+    let at = 0;
+    for await (const chunk of stream(offset, target.byteLength)) {
+      target.set(chunk, at);
+      at += chunk.byteLength;
+    }
+  }
+
   return {
     size,
     async read(offset, length) {
       checkRange(offset, length, size, where);
       const bytes = new Uint8Array(length);
-      let at = 0;
-      for await (const chunk of stream(offset, length)) {
-        bytes.set(chunk, at);
-        at += chunk.byteLength;
-      }
+      await readInto(offset, bytes);
       return bytes;
     },
-    stream(offset = 0) {
-      checkRange(offset, 0, size, where);
-      return stream(offset, size - offset);
+    readInto(offset, target) {
+      checkRange(offset, target.byteLength, size, where);
+      return readInto(offset, target);
+    },
+    stream(offset = 0, length = size - offset) {
+      checkRange(offset, length, size, where);
+      return stream(offset, length);
     },
   };
 }
@@ -89,10 +97,14 @@ export async function fileSource(path: string): Promise<FileSource> {
       await fill(bytes, offset);
       return bytes;
     },
-    async *stream(offset = 0) {
-      checkRange(offset, 0, size, path);
-      for (let at = offset; at < size; ) {
-        const bytes = new Uint8Array(Math.min(256 * 1024, size - at));
+    readInto(offset, target) {
+      checkRange(offset, target.byteLength, size, path);
+      return fill(target, offset);
+    },
+    async *stream(offset = 0, length = size - offset) {
+      checkRange(offset, length, size, path);
+      for (let at = offset; at < offset + length; ) {
+        const bytes = new Uint8Array(Math.min(256 * 1024, offset + length - at));
         await fill(bytes, at);
         yield bytes;
         at += bytes.byteLength;

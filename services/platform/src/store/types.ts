@@ -248,5 +248,7 @@ export interface RetryEvent {
 export interface StoredSource {
   readonly size: number;
   read(offset: number, length: number): Promise<Uint8Array>;
-  stream(offset?: number): AsyncIterable<Uint8Array>;
+  stream(offset?: number, length?: number): AsyncIterable<Uint8Array>;
+  /** Fills `target` from `offset` on: saves an allocation and a copy for every read. */
+  readInto(offset: number, target: Uint8Array): Promise<void>;
 }

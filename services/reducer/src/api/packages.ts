@@ -47,8 +47,8 @@ export function packageRoutes(api: Api, context: ApiContext): void {
     config: { access: 'engineer' },
     schema: { summary: 'Ends a multipart upload', body: uploadCompleteSchema },
     handler: async (request, reply) => {
-      const { digest, size, upload_id: uploadId } = request.body;
-      await store.completeUpload(buckets.work, objectKeys.upload(digest), { uploadId, size, digest });
+      const { digest, size, upload_id: uploadId, parts } = request.body;
+      await store.completeUpload(buckets.work, objectKeys.upload(digest), { uploadId, size, digest, parts });
       return reply.code(204).send();
     },
   });
