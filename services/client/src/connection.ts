@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WarmWorkers } from '@consilium/package-runner';
 import { type Bus, connectBus, httpDispatcher, httpFetch } from '@consilium/platform';
 import {
@@ -21,6 +22,8 @@ import { ObjectCache } from './objects/cache.js';
 import { isTransient, retrying } from './retry.js';
 import { TaskBoard } from './tasks/board.js';
 
+const LEAVE_MS = 2000;
+
 /** Everything of a client that has to do with others: enrolment, NATS, tasks. */
 export class Connection {
   readonly connected: Promise<void>;
@@ -34,6 +37,7 @@ export class Connection {
   readonly #dataSet: DataSetIndex;
   #bus: Bus | undefined;
   #board: TaskBoard | undefined;
+  #renewalSaid = '';
   #joined: () => void = () => undefined;
 
   constructor(parts: LocalParts) {
@@ -116,7 +120,9 @@ export class Connection {
       first = undefined;
       if (have !== undefined) return have;
       try {
-        return (await this.#enrolment.renewOrEnrol(signal)).reply.jwt;
+        const { reply } = await this.#enrolment.renewOrEnrol(signal);
+        this.#renewalSaid = '';
+        return reply.jwt;
       } catch (thrown) {
         this.#sayRenewal(asConsiliumError(thrown));
         throw thrown;
@@ -144,8 +150,12 @@ export class Connection {
     if (this.#abort.signal.aborted) return;
     const { code, detail, fix } = error;
     const { log } = this.#parts;
-    if (isTransient(error)) log.warn({ code, reason: detail }, 'the NATS JWT could not be renewed yet');
+    const said = `${code} ${detail}`;
+    // It is asked again every few seconds; the same answer need not be told every time.
+    if (said === this.#renewalSaid) log.debug({ code, reason: detail }, 'the NATS JWT is still not renewed');
+    else if (isTransient(error)) log.warn({ code, reason: detail }, 'the NATS JWT could not be renewed yet');
     else log.error({ code, detail, fix }, 'the reducer does not renew the NATS JWT');
+    this.#renewalSaid = said;
   }
 
   async #work(bus: Bus, signal: AbortSignal): Promise<void> {
@@ -210,7 +220,9 @@ export class Connection {
   async stop(graceMs: number): Promise<void> {
     await this.#board?.stop(AbortSignal.timeout(graceMs));
     this.#abort.abort();
-    await this.ended.catch(() => undefined); // told to whoever awaits it
+    // A connection that is just being made may take its time; nobody waits for it any more.
+    const gone = this.ended.catch(() => undefined); // told to whoever awaits it
+    await Promise.race([gone, sleep(LEAVE_MS, undefined, { ref: false })]);
     await this.#workers?.close();
     await this.#bus?.drain();
     await this.#dispatcher.close();

@@ -63,3 +63,13 @@ export async function retrying<T>(work: () => Promise<T>, options: RetryOptions)
     }
   }
 }
+
+/** What the work gives, or the signal's reason as soon as it aborts; the work itself then ends unobserved. */
+export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => reject(signal.reason as Error);
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
+}

@@ -1,9 +1,14 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConsiliumError, type DataSet } from '@consilium/protocol';
 import { readJsonFile, writeJsonFile } from '../state/json-file.js';
+import { inParallel } from './in-parallel.js';
 import { type DataFile, listFiles } from './list-files.js';
+
+/** Bytes up to which a file is read in one go: opening a stream costs more than the rest together. */
+const SMALL = 1 << 20;
 
 interface Known {
   readonly stamp: string;
@@ -46,16 +51,20 @@ export class DataSetIndex {
 
   async #describe(): Promise<DataSet> {
     const { path, name, indexFile } = this.#options;
-    const known = (this.#known ??= await this.#load());
+    this.#known ??= await this.#load();
+    const known = this.#known;
     const files = await listFiles(path).catch((cause: unknown) => {
       throw unreadable(path, cause);
+    });
+    const digests = await inParallel(files, async (file) => {
+      const before = known.get(file.path);
+      return before?.stamp === file.stamp ? before.sha256 : await hashFile(path, file);
     });
     const lines = createHash('sha256');
     const next = new Map<string, Known>();
     let bytes = 0;
-    for (const file of files) {
-      const before = known.get(file.path);
-      const sha256 = before?.stamp === file.stamp ? before.sha256 : await hashFile(path, file);
+    for (const [i, file] of files.entries()) {
+      const sha256 = digests[i] ?? '';
       next.set(file.path, { stamp: file.stamp, sha256 });
       bytes += file.size;
       const shown = file.path.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
@@ -90,10 +99,15 @@ async function hashFile(root: string, file: DataFile): Promise<string> {
   const hash = createHash('sha256');
   let size = 0;
   try {
-    for await (const chunk of createReadStream(join(root, file.path), { highWaterMark: 1 << 20 })) {
-      hash.update(chunk as Buffer);
-      size += (chunk as Buffer).length;
-    }
+    if (file.size <= SMALL) {
+      const bytes = await readFile(join(root, file.path));
+      hash.update(bytes);
+      size = bytes.length;
+    } else
+      for await (const chunk of createReadStream(join(root, file.path), { highWaterMark: 1 << 20 })) {
+        hash.update(chunk as Buffer);
+        size += (chunk as Buffer).length;
+      }
   } catch (cause) {
     throw unreadable(join(root, file.path), cause);
   }

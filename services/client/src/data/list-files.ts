@@ -1,5 +1,6 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inParallel } from './in-parallel.js';
 
 /** A file of the data folder. */
 export interface DataFile {
@@ -23,8 +24,9 @@ export async function listFiles(root: string): Promise<DataFile[]> {
 }
 
 async function walk(root: string, folder: string, above: readonly string[], files: DataFile[]): Promise<void> {
-  for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
-    const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+  const folders: { path: string; above: readonly string[] }[] = [];
+  await inParallel(await readdir(join(root, folder)), async (name) => {
+    const path = folder === '' ? name : `${folder}/${name}`;
     const full = join(root, path);
     const info = await stat(full, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
       // A dangling link, a loop of links, or a file that was removed just now: it is not data.
@@ -36,7 +38,8 @@ async function walk(root: string, folder: string, above: readonly string[], file
       files.push({ path, size: Number(info.size), stamp });
     } else if (info?.isDirectory()) {
       const real = await realpath(full);
-      if (!above.includes(real)) await walk(root, path, [...above, real], files);
+      if (!above.includes(real)) folders.push({ path, above: [...above, real] });
     }
-  }
+  });
+  for (const inner of folders) await walk(root, inner.path, inner.above, files);
 }

@@ -1,5 +1,6 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeLeftovers } from '@consilium/package-runner';
 import { unwritable } from './json-file.js';
 
 /** Where things lie in a state folder. Only `keys` and `enrolment.json` cannot be made again. */
@@ -53,11 +54,12 @@ const KEPT_PACKAGES = 20;
 export async function prepareFolders(folders: StateFolders): Promise<void> {
   const { keys, tasks, work, cache, packages, logs } = folders;
   try {
-    await rm(work, { recursive: true, force: true, maxRetries: 3 });
+    await removeTree(work);
     for (const path of [keys, tasks, work, cache, packages, logs]) {
       await mkdir(path, { recursive: true, mode: 0o700 });
     }
     await keepNewest(logs, KEPT_LOGS);
+    await removeLeftovers(packages);
     await keepNewest(packages, KEPT_PACKAGES);
   } catch (cause) {
     throw unwritable(folders.root, cause);
@@ -74,5 +76,21 @@ export async function keepNewest(folder: string, count: number): Promise<void> {
     }),
   );
   entries.sort((a, b) => b.time - a.time);
-  for (const { path } of entries.slice(count)) await rm(path, { recursive: true, force: true });
+  for (const { path } of entries.slice(count)) await removeTree(path);
+}
+
+/** Removes a folder in which a package may have taken away its own rights. */
+async function removeTree(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  } catch {
+    await makeRemovable(path);
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function makeRemovable(path: string): Promise<void> {
+  if ((await lstat(path)).isDirectory() === false) return;
+  await chmod(path, 0o700);
+  for (const name of await readdir(path)) await makeRemovable(join(path, name));
 }

@@ -10,6 +10,7 @@ import {
 import { asConsiliumError, ConsiliumError, type DataSet, type Task } from '@consilium/protocol';
 import type { StoredResult } from '../journal.js';
 import { allowedBy, type Permission, permit } from '../policy.js';
+import { orAborted } from '../retry.js';
 import { makeClaim, signClaim, splitMetrics } from './claim.js';
 import type { TaskContext } from './context.js';
 import { failedRequest } from './endings.js';
@@ -31,6 +32,9 @@ export interface WorkOptions {
  */
 export async function work(options: WorkOptions): Promise<StoredResult> {
   const { task, context, signal, onState } = options;
+  if (task.inputs.weights === undefined) {
+    throw new ConsiliumError('BUS_BAD_MESSAGE', 'The task names no weights.', { where: task.id });
+  }
   onState('downloading');
   const signed = await fetchManifest(task, context, signal);
   const permission = await askPolicy(task, signed.manifest.content, context);
@@ -38,8 +42,8 @@ export async function work(options: WorkOptions): Promise<StoredResult> {
   const config = resolveConfig(pack.config, task.config);
   const inputs = await fetchInputs(task, context, signal);
   try {
-    const dataSet = await context.dataSet.describe();
-    signal.throwIfAborted();
+    // Reading a large data folder for the first time takes long; a task that is called off must not wait.
+    const dataSet = await orAborted(context.dataSet.describe(), signal);
     onState('running');
     await context.audit.append('task.started', {
       task: task.id,
@@ -155,7 +159,7 @@ async function finish(
     log.warn({ task: task.id }, message);
     progress.say({ message: message.slice(0, 2000) });
   }
-  await noteChangedData(task, dataSet, context);
+  await orAborted(noteChangedData(task, dataSet, context), signal);
   if (task.kind === 'validate') {
     const claim = makeClaim({ task, done, dataSet, now: clock.now() });
     return { request: { outcome: 'done', task: task.id, signed: signClaim(claim, identity) } };
