@@ -12,7 +12,7 @@ import {
   storeFromConfig,
   userJwtForClient,
 } from '@consilium/platform';
-import { buckets, clientInbox, type Order, type Report, streams, subjects } from '@consilium/protocol';
+import { buckets, type Order, type Report, serviceInbox, streams, subjects } from '@consilium/protocol';
 import type { ApiContext, ClientAccess } from './api/context.js';
 import { ensureAdmin } from './api/people.js';
 import { buildApi } from './api/server.js';
@@ -85,6 +85,7 @@ export async function startReducer(config: ReducerConfig, deps: ReducerDeps): Pr
       state,
       writer: { store, identity },
       fleet,
+      sessions: mirrors.sessions,
       orders: mirrors.orders,
       reports: mirrors.reports,
       reduction: { store: config.store, tmpDir: config.temp_dir, memoryBytes: config.memory_mib * 2 ** 20 },
@@ -133,7 +134,7 @@ async function connect(config: ReducerConfig, log: Logger, signal: AbortSignal):
   return connectBus({
     servers,
     creds: await readFile(creds_file, 'utf8'),
-    inboxPrefix: clientInbox(config.reducer),
+    inboxPrefix: serviceInbox(config.reducer),
     name: config.reducer,
     log,
     signal,

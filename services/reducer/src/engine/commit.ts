@@ -143,10 +143,19 @@ export async function writeHeads(writer: TrailWriter, record: SessionRecord, at:
     updated_at: at,
   };
   const bytes = documentBytes(makeHeads(content, identity));
-  const current = await readCurrentHeads(store, key, identity.publicKey);
-  if (current !== undefined && current.sequence >= content.sequence) return;
-  const guard = current === undefined ? { writeOnce: true } : { ifMatch: current.etag };
-  await store.put(buckets.models, key, bytes, { ...guard, contentType: 'application/json' });
+  for (let tries = 0; ; tries += 1) {
+    const current = await readCurrentHeads(store, key, identity.publicKey);
+    if (current !== undefined && current.sequence >= content.sequence) return;
+    const guard = current === undefined ? { writeOnce: true } : { ifMatch: current.etag };
+    try {
+      await store.put(buckets.models, key, bytes, { ...guard, contentType: 'application/json' });
+      return;
+    } catch (error) {
+      const code = error instanceof ConsiliumError ? error.code : '';
+      // Another reducer, or the request that made the session, wrote it just now: look again.
+      if ((code !== 'STORE_EXISTS' && code !== 'STORE_PRECONDITION') || tries >= 10) throw error;
+    }
+  }
 }
 
 async function readCurrentHeads(

@@ -15,7 +15,7 @@ import { type TrailWriter, writeHeads } from './commit.js';
 import type { Fleet } from './fleet.js';
 import type { Observation } from './machine.js';
 import { isOfPhase, orderChanges, sessionOfKey } from './orders.js';
-import { reduceInThread } from './reduce.js';
+import { Reductions } from './reduce.js';
 import type { ReduceJob } from './reduce-worker.js';
 import { type StepDeps, step } from './step.js';
 
@@ -24,6 +24,7 @@ export interface EngineDeps {
   readonly state: ReducerState;
   readonly writer: TrailWriter;
   readonly fleet: Fleet;
+  readonly sessions: Mirror<SessionRecord>;
   readonly orders: Mirror<Order>;
   readonly reports: Mirror<Report>;
   readonly reduction: Pick<ReduceJob, 'store' | 'tmpDir' | 'memoryBytes'>;
@@ -47,8 +48,11 @@ export class SessionEngine {
   #wake: () => void = () => undefined;
   #woken = false;
   #lease: Lease | undefined;
+  /** When the lease was last asked for or renewed. */
+  #renewed = Number.NEGATIVE_INFINITY;
   #running: Promise<void> | undefined;
   readonly #steps = new Set<Promise<void>>();
+  readonly #reductions = new Reductions();
 
   constructor(deps: EngineDeps) {
     this.#deps = deps;
@@ -73,6 +77,7 @@ export class SessionEngine {
     this.#wake();
     await this.#running;
     await Promise.allSettled(this.#steps);
+    await this.#reductions.close();
     await this.#lease?.release();
   }
 
@@ -105,9 +110,16 @@ export class SessionEngine {
     const { state, id, now, log } = this.#deps;
     const ttl = kvBuckets.leases.ttl * 1000;
     if (this.#lease?.held === true) {
-      await this.#lease.renew();
+      // Every change wakes the engine; the lease needs far fewer renewals than that.
+      if (now() - this.#renewed >= ttl / 6) {
+        const asked = now();
+        await this.#lease.renew();
+        this.#renewed = asked;
+      }
       return true;
     }
+    if (now() - this.#renewed < idleTick / 2) return false;
+    this.#renewed = now();
     this.#lease = await acquireLease({ bucket: state.leases, key: 'reducer', holder: id, ttl, now });
     if (this.#lease !== undefined) {
       this.#headsDone.clear();
@@ -117,10 +129,10 @@ export class SessionEngine {
   }
 
   async #tick(): Promise<void> {
-    const entries = await this.#deps.state.sessions.entries();
-    const known = new Set(entries.map((entry) => entry.key));
-    await this.#sweep(known);
-    for (const { key, value } of entries) {
+    // The mirror may lag; a step reads its record anew and stores by compare-and-set.
+    const entries = this.#deps.sessions.entries();
+    await this.#sweep(new Set(entries.map(([key]) => key)));
+    for (const [key, value] of entries) {
       if (this.#busy.has(key)) continue;
       if (
         endedStates.includes(value.state) &&
@@ -175,7 +187,7 @@ export class SessionEngine {
       sessions: state.sessions,
       writer,
       observe: (record) => this.#observe(record),
-      reduce: (job) => reduceInThread({ ...job, ...reduction }, signal),
+      reduce: (job) => this.#reductions.run({ ...job, ...reduction }, signal),
       publish,
       log,
     };

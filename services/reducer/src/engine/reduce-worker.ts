@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { finishMean } from '@consilium/aggregation';
 import { Digester, fileSource, objectSource, type StoreConfig, storeFromConfig } from '@consilium/platform';
 import { asConsiliumError, buckets, ConsiliumError, type ObjectRef, objectKeys } from '@consilium/protocol';
@@ -66,12 +66,14 @@ async function reduce(job: ReduceJob): Promise<ObjectRef> {
 }
 
 const port = parentPort;
-if (port !== null) {
-  let answer: ReduceAnswer;
-  try {
-    answer = { ok: true, candidate: await reduce(workerData as ReduceJob) };
-  } catch (error) {
-    answer = { ok: false, error: asConsiliumError(error).toBody() };
-  }
-  port.postMessage(answer);
-}
+port?.on('message', (job: ReduceJob) => {
+  reduce(job)
+    .then(
+      (candidate): ReduceAnswer => ({ ok: true, candidate }),
+      (error: unknown): ReduceAnswer => ({ ok: false, error: asConsiliumError(error).toBody() }),
+    )
+    .then((answer) => port.postMessage(answer))
+    .catch((error: unknown) => {
+      throw error;
+    });
+});

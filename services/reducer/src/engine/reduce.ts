@@ -3,25 +3,68 @@ import { ConsiliumError, type ObjectRef } from '@consilium/protocol';
 import type { ReduceAnswer, ReduceJob } from './reduce-worker.js';
 
 /**
- * Makes a round's candidate model in a thread of its own, so that leases and requests are served meanwhile.
- * @throws whatever the aggregation throws (AGG_, NPZ_, STORE_)
+ * Makes candidate models in a thread of its own, so that leases and requests are served meanwhile. The thread is
+ * kept: loading its modules takes longer than averaging a small model.
  */
-export async function reduceInThread(job: ReduceJob, signal: AbortSignal): Promise<ObjectRef> {
-  const worker = new Worker(new URL('./reduce-worker.js', import.meta.url), { workerData: job });
-  const abort = () => void worker.terminate();
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    const answer = await new Promise<ReduceAnswer>((resolve, reject) => {
-      worker.once('message', resolve);
-      worker.once('error', reject);
-      worker.once('exit', (code) =>
-        reject(new ConsiliumError('INTERNAL', `The aggregation thread ended with code ${code}.`)),
-      );
-    });
-    if (answer.ok) return answer.candidate;
-    throw ConsiliumError.fromBody(answer.error);
-  } finally {
-    signal.removeEventListener('abort', abort);
-    await worker.terminate();
+export class Reductions {
+  #worker: Worker | undefined;
+  /** Jobs run one after the other; the memory bound is that of one. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  /** @throws whatever the aggregation throws (AGG_, NPZ_, STORE_); the reason of the signal */
+  run(job: ReduceJob, signal: AbortSignal): Promise<ObjectRef> {
+    const done = this.#queue.then(() => this.#run(job, signal));
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+
+  async close(): Promise<void> {
+    await this.#end();
+  }
+
+  async #run(job: ReduceJob, signal: AbortSignal): Promise<ObjectRef> {
+    signal.throwIfAborted();
+    const worker = this.#worker ?? this.#start();
+    let stop: () => void = () => undefined;
+    try {
+      const answer = await new Promise<ReduceAnswer>((resolve, reject) => {
+        const failed = (reason: unknown) => reject(reason);
+        const exited = (code: number) =>
+          reject(new ConsiliumError('INTERNAL', `The aggregation thread ended with code ${code}.`));
+        const aborted = () => reject(signal.reason);
+        worker.once('message', resolve);
+        worker.once('error', failed);
+        worker.once('exit', exited);
+        signal.addEventListener('abort', aborted, { once: true });
+        stop = () => {
+          worker.off('message', resolve);
+          worker.off('error', failed);
+          worker.off('exit', exited);
+          signal.removeEventListener('abort', aborted);
+        };
+        worker.postMessage(job);
+      });
+      stop();
+      if (answer.ok) return answer.candidate;
+      throw ConsiliumError.fromBody(answer.error);
+    } catch (error) {
+      stop();
+      // An answer that comes after all must not be taken for that of the next job.
+      if (!(error instanceof ConsiliumError) || error.code === 'INTERNAL') await this.#end();
+      throw error;
+    }
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL('./reduce-worker.js', import.meta.url));
+    worker.unref();
+    this.#worker = worker;
+    return worker;
+  }
+
+  async #end(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    await worker?.terminate();
   }
 }
