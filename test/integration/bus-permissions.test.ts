@@ -16,6 +16,7 @@ const notToHear = [
   'consilium.>',
   '_INBOX_site-b.>',
   '_INBOX_site-b.x',
+  '_INBOX_S_hub-1.>',
   '_INBOX.>',
   '*.>',
   '>',
@@ -36,7 +37,7 @@ const notToSay = [
   'consilium.event.session-1',
   'consilium.audit',
   '_INBOX_site-b.x',
-  '_INBOX_hub-1.x',
+  '_INBOX_S_hub-1.x',
   '$KV.consilium_test.key',
   '$SYS.REQ.CLAIMS.UPDATE',
 ];
@@ -77,7 +78,7 @@ for (const binary of natsBinaries) {
       const kv = await openKv<string>(service, { name: 'consilium_test' });
       await kv.put('key', 'untouched');
       service.subscribe('consilium.>', ({ subject }) => void heardByService.push(subject));
-      service.subscribe('_INBOX_hub-1.x', ({ subject }) => void heardByService.push(subject));
+      service.subscribe('_INBOX_S_hub-1.x', ({ subject }) => void heardByService.push(subject));
       b.subscribe('consilium.down.site-b.>', ({ subject }) => void heardByB.push(subject));
       b.subscribe('_INBOX_site-b.*', ({ subject }) => void heardByB.push(subject));
       await Promise.all([service.flush(), b.flush()]);
@@ -170,6 +171,29 @@ for (const binary of natsBinaries) {
         await answers.stop();
       });
     }
+
+    test('a client that took the name of a service cannot hear what is answered to that service', async () => {
+      const twin = await nats.client('hub-1');
+      const heard: string[] = [];
+      const refusals: string[] = [];
+      for (const subject of [`${service.inboxPrefix}.>`, '_INBOX_hub-1.>']) {
+        twin.connection.subscribe(subject, {
+          callback: (error, message) =>
+            void (error === null ? heard : refusals).push(message?.subject ?? subject),
+        });
+      }
+      await twin.flush();
+      const kv = await openKv<string>(service, { name: 'consilium_test' });
+      assert.equal(
+        (await kv.get('key'))?.value,
+        'untouched',
+        'an answer to the service, with a secret in it',
+      );
+      await twin.flush();
+      assert.deepEqual(heard, []);
+      assert.equal(refusals.length, 1, 'its own inbox it may hear');
+      await twin.close();
+    });
 
     test('after all of that the bucket is as it was', async () => {
       const kv = await openKv<string>(service, { name: 'consilium_test' });

@@ -119,7 +119,7 @@ describe('nats-server under its wrapper', { skip: anyNats.skip }, () => {
     const bus = await connectBus({
       servers: await listening(),
       creds,
-      inboxPrefix: '_INBOX_combiner-1',
+      inboxPrefix: '_INBOX_S_combiner-1',
       name: 'combiner-1',
       log,
     });

@@ -25,6 +25,7 @@ import {
   userJwtForClient,
   userJwtForService,
 } from '@consilium/platform';
+import { serviceInbox } from '@consilium/protocol';
 
 /** A nats-server binary that tests run against. */
 export interface NatsBinary {
@@ -192,7 +193,7 @@ export class TestNats {
           now: Date.now(),
           ...ttl,
         }),
-      inboxPrefix: `_INBOX_${name}`,
+      inboxPrefix: serviceInbox(name),
       name,
       ...options,
     });

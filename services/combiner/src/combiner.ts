@@ -8,7 +8,7 @@ import {
   parseCreds,
   storeFromConfig,
 } from '@consilium/platform';
-import { ConsiliumError, clientInbox } from '@consilium/protocol';
+import { ConsiliumError, serviceInbox } from '@consilium/protocol';
 import type { CombinerConfig } from './config.js';
 import { ConnectedClients } from './connected.js';
 import type { Context } from './context.js';
@@ -138,7 +138,7 @@ async function connect(config: CombinerConfig, { log, signal }: CombinerDeps): P
     identity,
     jwt,
     name: name ?? config.combiner,
-    inboxPrefix: clientInbox(name ?? config.combiner),
+    inboxPrefix: serviceInbox(name ?? config.combiner),
     log,
     ...(ca_file === undefined ? {} : { caFile: ca_file }),
     ...(signal === undefined ? {} : { signal }),

@@ -33,6 +33,14 @@ export function clientInbox(client: string): string {
   return `_INBOX_${client}`;
 }
 
+/**
+ * Prefix of the private inbox of a service. A client may choose its name, so a client called `combiner-1` must
+ * not get at what is answered to the combiner of that name: no name of a client has a capital letter.
+ */
+export function serviceInbox(service: string): string {
+  return `_INBOX_S_${service}`;
+}
+
 /** What a client may do on NATS, and nothing else. */
 export function clientPermissions(client: string): { publish: string[]; subscribe: string[] } {
   return {

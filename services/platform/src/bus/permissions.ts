@@ -1,4 +1,4 @@
-import { clientInbox, clientPermissions } from '@consilium/protocol';
+import { clientPermissions, serviceInbox } from '@consilium/protocol';
 import type { Identity } from '../keys/identity.js';
 import type { Permissions } from '../keys/jwt/claims.js';
 import { userJwt } from '../keys/jwt/encode.js';
@@ -24,7 +24,7 @@ export function permissionsForClient(clientId: string): Permissions {
 export function permissionsForService(name: string): Permissions {
   return {
     pub: { allow: ['consilium.>', '$JS.API.>', '$JS.ACK.>', '$JS.FC.>', '$KV.>'], deny: ['$SYS.>'] },
-    sub: { allow: ['consilium.>', `${clientInbox(name)}.>`], deny: ['$SYS.>'] },
+    sub: { allow: ['consilium.>', `${serviceInbox(name)}.>`], deny: ['$SYS.>'] },
     // The time covers a slow answer. Newer servers (seen on 2.15) count it as an answer when a request
     // reaches two subscriptions of one connection, so one alone would leave such a request unanswered.
     resp: { max: 8, ttl: 5 * 60 * 1e9 },
