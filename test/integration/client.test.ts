@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { verifyAudit } from '@consilium/client';
 import { createIdentity } from '@consilium/platform';
 import type { Order, PackageRef, ReportObject, TaskTemplate } from '@consilium/protocol';
+import { collect, writeNpz } from '@consilium/tensor';
 import { makeCertificates, skipCertificates } from '../support/certificates.js';
 import { ClientProcess, EnrolmentDesk, joinToken, publishPackage } from '../support/client-stage.js';
 import { CombinerStage, eventually } from '../support/combiner-stage.js';
@@ -37,6 +38,18 @@ if (task.entry === 'train') {
 }
 const metrics = { loss: 0.25, ...(task.entry === 'validate' ? { num_examples: 5 } : {}) };
 writeFileSync(task.outputs.metrics, JSON.stringify(metrics));
+`;
+
+/** The same as a module that can stay in memory; says which process it is. */
+const warmProgram = `
+import { appendFileSync, copyFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+const me = Math.random();
+export async function run(task) {
+  appendFileSync(join(task.stateDir, 'runs'), me + '\\n');
+  copyFileSync(task.inputs.weights, task.outputs.weights);
+  writeFileSync(task.outputs.metadata, JSON.stringify({ num_examples: 3 }));
+}
 `;
 
 interface Site {
@@ -197,6 +210,32 @@ for (const binary of natsBinaries) {
       assert.ok((await audited(a)).includes('task.aborted'));
       await rm(join(a.data, 'wait'));
       resultOf(await stage.closed(await ask('closing', a, { round: 2 })));
+      await client.end('SIGTERM');
+    });
+
+    test('keeps the process of a package for its session, where the package allows it', async () => {
+      const warm = await publishPackage(stage, 'warm', warmProgram, publisher);
+      const a = await site('warm');
+      const client = start(a);
+      await client.ready;
+      for (const round of [1, 2]) resultOf(await stage.closed(await ask('one', a, { round, package: warm })));
+      resultOf(await stage.closed(await ask('two', a, { package: warm })));
+      const [first, second] = await runs(a, 'one');
+      assert.equal(first, second);
+      assert.notDeepEqual(await runs(a, 'two'), [first]);
+      assert.equal(await client.end('SIGTERM'), 0);
+    });
+
+    test('an update too large for one request goes up in parts', async () => {
+      const data = new Float32Array(5_000_000).map((_, i) => i);
+      const tensors = [{ name: 'w', dtype: 'float32' as const, shape: [data.length], data }];
+      const bytes = await collect(writeNpz(tensors));
+      const weights = await stage.putObject('consilium-models', 'trail/large/weights.npz', bytes);
+      const a = await site('large');
+      const client = start(a);
+      await client.ready;
+      const { update } = resultOf(await stage.closed(await ask('heavy', a, { inputs: { weights } })));
+      assert.equal(update?.digest, weights.digest);
       await client.end('SIGTERM');
     });
 
