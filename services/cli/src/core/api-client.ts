@@ -52,11 +52,15 @@ export class ApiClient {
     schema: T,
   ): Promise<z.output<T>> {
     const response = await this.#request(method, path, body);
-    const parsed = schema.safeParse(await response.json());
+    const where = `${this.url}/api/v1${path}`;
+    const answer: unknown = await response.json().catch((cause: unknown) => {
+      throw new ConsiliumError('CLI_BAD_ANSWER', 'It is no JSON.', { where, cause });
+    });
+    const parsed = schema.safeParse(answer);
     if (parsed.success) return parsed.data;
     const issue = parsed.error.issues[0];
     const detail = `${issue?.path.join('.')}: ${issue?.message}.`;
-    throw new ConsiliumError('CLI_BAD_ANSWER', detail, { where: `${this.url}/api/v1${path}` });
+    throw new ConsiliumError('CLI_BAD_ANSWER', detail, { where });
   }
 
   async #request(method: string, path: string, body: unknown, signal?: AbortSignal) {
