@@ -5,6 +5,8 @@ import { asConsiliumError, type ConsiliumError } from '@consilium/protocol';
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
+  /** Milliseconds since some moment; never goes back when somebody sets the clock. */
+  elapsed(): number;
   /** Uniform in [0, 1). */
   random(): number;
   /** Rejects when the signal aborts. */
@@ -13,6 +15,7 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: Date.now,
+  elapsed: () => performance.now(),
   random: Math.random,
   sleep: (ms, signal) => delay(ms, undefined, signal === undefined ? {} : { signal }),
 };

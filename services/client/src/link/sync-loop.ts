@@ -36,7 +36,9 @@ export interface SyncLoopOptions {
 export class SyncLoop {
   readonly #options: SyncLoopOptions;
   readonly #wake = new Wake();
-  #said = '';
+  /** Troubles that have been told since things last went well. */
+  readonly #said = new Set<string>();
+  #everySeconds: number | undefined;
 
   constructor(options: SyncLoopOptions) {
     this.#options = options;
@@ -67,12 +69,16 @@ export class SyncLoop {
     }
   }
 
-  /** Asks the reducer for a combiner until one is named. Gives the seconds between two syncs. */
+  /**
+   * Asks the reducer for a combiner: the first time until one is named, later once, then the one this client had
+   * keeps its place. Gives the seconds between two syncs.
+   */
   async #hello(signal: AbortSignal): Promise<number | undefined> {
     const { link, hello, clock } = this.#options;
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         const reply = await link.hello(hello, signal);
+        this.#everySeconds = reply.sync_seconds;
         return reply.sync_seconds;
       } catch (error) {
         if (signal.aborted) break;
@@ -80,6 +86,8 @@ export class SyncLoop {
         this.#say('no combiner yet, asking the reducer again', asConsiliumError(error), ms);
         await this.#wake.wait(ms, signal);
         this.#wake.clear();
+        // The reducer may be away for longer than the combiner: it is tried again in turn.
+        if (this.#everySeconds !== undefined) return this.#everySeconds;
       }
     }
     return undefined;
@@ -87,7 +95,7 @@ export class SyncLoop {
 
   async #follow(everyMs: number, signal: AbortSignal): Promise<void> {
     const { link, clock, report, apply, onJoined, hello } = this.#options;
-    let answered = clock.now();
+    let answered = clock.elapsed();
     let joined = false;
     for (let failures = 0; !signal.aborted; ) {
       this.#wake.clear();
@@ -99,13 +107,13 @@ export class SyncLoop {
         failures += 1;
         const ms = Math.min(everyMs, backoffMs(failures, 250, 4000, clock.random()));
         this.#say('the combiner does not answer', asConsiliumError(error), ms);
-        if (clock.now() - answered > LOST_AFTER_MS) return;
+        if (clock.elapsed() - answered > LOST_AFTER_MS) return;
         await clock.sleep(ms, signal).catch(() => undefined); // ended by the signal, which the loop sees
         continue;
       }
-      answered = clock.now();
+      answered = clock.elapsed();
       failures = 0;
-      this.#said = '';
+      this.#said.clear();
       if (!joined) onJoined(link.combiner ?? '');
       joined = true;
       apply(tasks);
@@ -118,8 +126,8 @@ export class SyncLoop {
     const { log } = this.#options;
     const fields = { code: error.code, reason: error.detail, fix: error.fix, retry_ms: ms };
     const said = `${text} ${error.code} ${error.detail}`;
-    if (said === this.#said) log.debug(fields, text);
+    if (this.#said.has(said)) log.debug(fields, text);
     else log.warn(fields, text);
-    this.#said = said;
+    this.#said.add(said);
   }
 }

@@ -49,7 +49,7 @@ export class TaskBoard {
     if (this.#stopping) return;
     const { config, link, clock, log } = this.#context;
     const combiner = link.combiner ?? '';
-    const list = { client: config.name, combiner, tasks, now: clock.now() };
+    const list = { client: config.name, combiner, tasks, now: clock.elapsed() };
     const { start, drop, keep, orphans, refuse } = reconcile(list, this.#tasks, this.#settled);
     for (const task of refuse)
       log.error({ task: task.id, client: task.client }, 'the combiner sent a foreign task');
@@ -153,7 +153,7 @@ export class TaskBoard {
     const progress = new Progress({
       task: task.id,
       publish: (event: ClientEvent) => link.event(event),
-      now: () => clock.now(),
+      now: () => clock.elapsed(),
       after: (ms, call) => {
         const timer = setTimeout(call, ms);
         return () => clearTimeout(timer);
