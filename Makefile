@@ -9,7 +9,8 @@ help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 node_modules/.installed: package.json package-lock.json $(wildcard services/*/package.json compute-packages/*/package.json)
-	npm ci
+	@# Not `npm ci`: it refuses a lock file without the optional binaries of other platforms, which some registries lack.
+	npm install --no-save
 	@touch $@
 
 install: node_modules/.installed ## install the locked dependencies
