@@ -1,4 +1,5 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   type Bus,
   CLIENT_JWT_TTL,
@@ -48,11 +49,18 @@ const eventsMaxAge = 30 * 24 * 3600 * 1000;
 export async function startReducer(config: ReducerConfig, deps: ReducerDeps): Promise<RunningReducer> {
   const { log, signal, now = Date.now } = deps;
   const undo: (() => Promise<unknown>)[] = [];
+  let connected: Bus | undefined;
   const stop = async () => {
-    for (const close of undo.splice(0).reverse()) await close();
+    // Without a connection nothing can be finished, and what waits for one would keep the others from ending.
+    if (connected !== undefined && connected.state !== 'connected') await connected.close();
+    const failures: unknown[] = [];
+    for (const close of undo.splice(0).reverse()) await close().catch((error) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
   };
   try {
     await mkdir(config.temp_dir, { recursive: true, mode: 0o700 });
+    const reductions = join(config.temp_dir, `${config.reducer}-reductions`);
+    await rm(reductions, { recursive: true, force: true });
     const identity = await loadOrCreateIdentity(config.key_file, 'user');
     const store = await storeFromConfig(config.store);
     undo.push(() => store.close());
@@ -60,6 +68,7 @@ export async function startReducer(config: ReducerConfig, deps: ReducerDeps): Pr
     await store.probe(buckets.work);
 
     const bus = await connect(config, log, signal);
+    connected = bus;
     undo.push(() => bus.drain());
     const { servers, allow_outdated_server: allowOutdated } = config.nats;
     for (const address of servers) {
@@ -88,7 +97,7 @@ export async function startReducer(config: ReducerConfig, deps: ReducerDeps): Pr
       sessions: mirrors.sessions,
       orders: mirrors.orders,
       reports: mirrors.reports,
-      reduction: { store: config.store, tmpDir: config.temp_dir, memoryBytes: config.memory_mib * 2 ** 20 },
+      reduction: { store: config.store, tmpDir: reductions, memoryBytes: config.memory_mib * 2 ** 20 },
       publish: (event) => bus.publish(subjects.event(event.session), event),
       log,
       now,
@@ -124,7 +133,7 @@ export async function startReducer(config: ReducerConfig, deps: ReducerDeps): Pr
     log.info({ url, key: identity.publicKey }, 'reducer is up');
     return { url, publicKey: identity.publicKey, stop };
   } catch (error) {
-    await stop();
+    await stop().catch((other) => log.warn({ err: other }, 'could not end everything'));
     throw error;
   }
 }

@@ -1,6 +1,5 @@
 import { acquireLease, type Lease, type Logger } from '@consilium/platform';
 import {
-  buckets,
   ConsiliumError,
   endedStates,
   kvBuckets,
@@ -11,6 +10,7 @@ import {
 } from '@consilium/protocol';
 import type { Mirror } from '../mirror.js';
 import type { ReducerState } from '../state.js';
+import { type CleaningDeps, cleanOrders, cleanRound, cleanState } from './cleaning.js';
 import { type TrailWriter, writeHeads } from './commit.js';
 import type { Fleet } from './fleet.js';
 import type { Observation } from './machine.js';
@@ -45,6 +45,8 @@ export class SessionEngine {
   readonly #stop = new AbortController();
   readonly #busy = new Set<string>();
   readonly #headsDone = new Map<string, string>();
+  /** Whether what a dead leader left in KV was looked for. */
+  #stateClean = false;
   #wake: () => void = () => undefined;
   #woken = false;
   #lease: Lease | undefined;
@@ -123,6 +125,7 @@ export class SessionEngine {
     this.#lease = await acquireLease({ bucket: state.leases, key: 'reducer', holder: id, ttl, now });
     if (this.#lease !== undefined) {
       this.#headsDone.clear();
+      this.#stateClean = false;
       log.info({ token: this.#lease.token }, 'this reducer moves the sessions');
     }
     return this.#lease !== undefined;
@@ -131,7 +134,13 @@ export class SessionEngine {
   async #tick(): Promise<void> {
     // The mirror may lag; a step reads its record anew and stores by compare-and-set.
     const entries = this.#deps.sessions.entries();
-    await this.#sweep(new Set(entries.map(([key]) => key)));
+    const { state, orders } = this.#deps;
+    const known = new Set(entries.map(([key]) => key));
+    await cleanOrders(state.orders, orders.keys(), known, (id) => this.#find(id));
+    if (!this.#stateClean) {
+      this.#stateClean = true;
+      this.#track(this.#cleanState());
+    }
     for (const [key, value] of entries) {
       if (this.#busy.has(key)) continue;
       if (
@@ -142,11 +151,22 @@ export class SessionEngine {
         continue;
       }
       this.#busy.add(key);
-      const running = this.#drive(key).finally(() => {
-        this.#busy.delete(key);
-        this.#steps.delete(running);
-      });
-      this.#steps.add(running);
+      this.#track(this.#drive(key).finally(() => this.#busy.delete(key)));
+    }
+  }
+
+  /** Something that goes on beside the loop and that `stop` waits for. It must not fail. */
+  #track(work: Promise<void>): void {
+    const running = work.finally(() => this.#steps.delete(running));
+    this.#steps.add(running);
+  }
+
+  async #cleanState(): Promise<void> {
+    try {
+      await cleanState(this.#cleaning(), (id) => this.#find(id));
+    } catch (error) {
+      this.#stateClean = false;
+      this.#deps.log.warn({ err: error }, 'could not remove what an earlier leader left, trying again');
     }
   }
 
@@ -166,7 +186,7 @@ export class SessionEngine {
         );
         await this.#settle(next);
         const isOver = next.round !== current.value.round || endedStates.includes(next.state);
-        if (isOver) await this.#cleanRound(current.value);
+        if (isOver) await cleanRound(this.#cleaning(), current.value, this.#deps.reports.keys());
       }
     } catch (error) {
       // A conflict means that the record moved (a stop, another leader): the next look sees it.
@@ -179,15 +199,15 @@ export class SessionEngine {
 
   #stepDeps(): StepDeps {
     const { state, writer, reduction, publish, log } = this.#deps;
-    const signal = AbortSignal.any([
-      this.#stop.signal,
-      ...(this.#lease === undefined ? [] : [this.#lease.signal]),
-    ]);
     return {
       sessions: state.sessions,
       writer,
       observe: (record) => this.#observe(record),
-      reduce: (job) => this.#reductions.run({ ...job, ...reduction }, signal),
+      reduce: (job) => {
+        // Made here, not for every step: each composite signal stays with its sources as long as they live.
+        const held = this.#lease === undefined ? [] : [this.#lease.signal];
+        return this.#reductions.run({ ...job, ...reduction }, AbortSignal.any([this.#stop.signal, ...held]));
+      },
       publish,
       log,
     };
@@ -207,53 +227,33 @@ export class SessionEngine {
     const { state, orders, writer, now } = this.#deps;
     const standing = new Map(orders.entries().filter(([key]) => sessionOfKey(key) === record.id));
     const { put, remove } = orderChanges(record, standing);
-    for (const [key, order] of put) orders.set(key, order, await state.orders.put(key, order));
-    for (const key of remove) await state.orders.delete(key);
+    // A reducer that slept through the loss of its lease must not bring back the orders of an old record.
+    const mayWrite = () => this.isLeader && !this.#stop.signal.aborted;
+    for (const [key, order] of put) {
+      if (!mayWrite()) return;
+      orders.set(key, order, await state.orders.put(key, order));
+    }
+    for (const key of remove) {
+      if (!mayWrite()) return;
+      await state.orders.delete(key);
+    }
     if (this.#headsDone.get(record.id) !== record.head.id) {
       await writeHeads(writer, record, new Date(now()).toISOString());
       this.#headsDone.set(record.id, record.head.id);
     }
   }
 
+  async #find(id: string): Promise<SessionRecord | undefined> {
+    return (await this.#deps.state.sessions.get(id))?.value;
+  }
+
+  #cleaning(): CleaningDeps {
+    const { state, writer, log } = this.#deps;
+    return { store: writer.store, reports: state.reports, tasks: state.tasks, log };
+  }
+
   #hasLeftovers(session: string): boolean {
     const { orders } = this.#deps;
     return [...orders.keys()].some((key) => sessionOfKey(key) === session);
-  }
-
-  /** Orders of sessions that are no more, and reports of phases that are over. */
-  async #sweep(known: ReadonlySet<string>): Promise<void> {
-    const { state, orders } = this.#deps;
-    for (const key of orders.keys()) {
-      if (!known.has(sessionOfKey(key))) await state.orders.delete(key);
-    }
-  }
-
-  /** After a commit: what the round needed and the trail does not. A crash here leaves it to `trail gc`. */
-  async #cleanRound(before: SessionRecord): Promise<void> {
-    const { state, reports, writer, log } = this.#deps;
-    const { id: session, round } = before;
-    try {
-      for (const key of [...reports.keys()]) {
-        const [, of, number] = key.split('.');
-        if (of === session && Number(number) <= round) await state.reports.delete(key);
-      }
-      for (const key of await state.tasks.keys(`${session}.${round}.>`)) await state.tasks.delete(key);
-      const prefixes = [
-        `partials/${session}/${round}-`,
-        `reports/${session}/${round}-`,
-        `candidates/${session}/${round}-`,
-      ];
-      if (!before.spec.keep_updates) prefixes.push(`updates/${session}/${round}-`);
-      for (const prefix of prefixes) {
-        for await (const { key } of writer.store.list(buckets.work, prefix)) {
-          await writer.store.delete(buckets.work, key);
-        }
-      }
-    } catch (error) {
-      log.warn(
-        { session, round, err: error },
-        'could not clean up after the round; `consilium trail gc` will',
-      );
-    }
   }
 }

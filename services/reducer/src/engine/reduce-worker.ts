@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -17,6 +17,7 @@ export interface ReduceJob {
   /** The round's base model: its names, shapes and dtypes are the result's. */
   readonly base: ObjectRef;
   readonly partials: readonly ObjectRef[];
+  /** A folder for nothing else: it is removed when the thread is ended in the middle of a job. */
   readonly tmpDir: string;
   /** Bound on the buffers of the aggregation. */
   readonly memoryBytes: number;
@@ -28,8 +29,9 @@ export type ReduceAnswer =
 
 async function reduce(job: ReduceJob): Promise<ObjectRef> {
   const store = await storeFromConfig(job.store);
-  const file = join(job.tmpDir, `candidate-${job.session}-${job.round}-${process.pid}-${Date.now()}.npz`);
+  const file = join(job.tmpDir, `${job.session}-${job.round}.npz`);
   try {
+    await mkdir(job.tmpDir, { recursive: true, mode: 0o700 });
     const base = await openNpz(await objectSource(store, job.base.bucket, job.base.key));
     const partials = await Promise.all(
       job.partials.map(async (ref) => ({

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { ConsiliumError, type ObjectRef } from '@consilium/protocol';
 import type { ReduceAnswer, ReduceJob } from './reduce-worker.js';
@@ -7,9 +8,15 @@ import type { ReduceAnswer, ReduceJob } from './reduce-worker.js';
  * kept: loading its modules takes longer than averaging a small model.
  */
 export class Reductions {
+  readonly #program: URL;
   #worker: Worker | undefined;
   /** Jobs run one after the other; the memory bound is that of one. */
   #queue: Promise<unknown> = Promise.resolve();
+
+  /** @param program another one in tests. */
+  constructor(program = new URL('./reduce-worker.js', import.meta.url)) {
+    this.#program = program;
+  }
 
   /** @throws whatever the aggregation throws (AGG_, NPZ_, STORE_); the reason of the signal */
   run(job: ReduceJob, signal: AbortSignal): Promise<ObjectRef> {
@@ -26,6 +33,7 @@ export class Reductions {
     signal.throwIfAborted();
     const worker = this.#worker ?? this.#start();
     let stop: () => void = () => undefined;
+    let answered = false;
     try {
       const answer = await new Promise<ReduceAnswer>((resolve, reject) => {
         const failed = (reason: unknown) => reject(reason);
@@ -44,19 +52,23 @@ export class Reductions {
         };
         worker.postMessage(job);
       });
+      answered = true;
       stop();
       if (answer.ok) return answer.candidate;
       throw ConsiliumError.fromBody(answer.error);
     } catch (error) {
       stop();
-      // An answer that comes after all must not be taken for that of the next job.
-      if (!(error instanceof ConsiliumError) || error.code === 'INTERNAL') await this.#end();
+      // Without an answer the thread is still at work: what it says later must not be taken for the next job's.
+      if (!answered) {
+        await this.#end();
+        await rm(job.tmpDir, { recursive: true, force: true });
+      }
       throw error;
     }
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL('./reduce-worker.js', import.meta.url));
+    const worker = new Worker(this.#program);
     worker.unref();
     this.#worker = worker;
     return worker;
