@@ -15,7 +15,7 @@ export async function gradientError(
   step = 1e-2,
 ): Promise<number> {
   const gradient = core.tidy(() => core.grad((x) => core.reshape(loss(x), []))(at));
-  const analytic = await gradient.data();
+  const analytic = Float32Array.from(await gradient.data());
   gradient.dispose();
   const values = Float32Array.from(await at.data());
   // Read asynchronously: WebGPU under Node has no synchronous way.
