@@ -27,6 +27,11 @@ export function applyEnvironment(
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith(PREFIX) || text === undefined || text === '') continue;
     const path = known.get(name);
+    if (name === 'CONSILIUM_TOKEN' && text.startsWith('cat_')) {
+      // The command line reads people's API token from the same variable.
+      notices.push('Environment variable CONSILIUM_TOKEN holds an API token (cat_…); a client needs none.');
+      continue;
+    }
     if (path !== undefined) {
       const origin = `environment variable ${name}`;
       layers.set(path, convert(path, text, origin), origin);

@@ -83,6 +83,12 @@ describe('a good client.yaml', () => {
   });
 });
 
+test("a person's API token in the environment is not taken for a join token", async () => {
+  const { config, notices } = await load(good, { env: { CONSILIUM_TOKEN: TOKEN.replace('cjt', 'cat') } });
+  assert.equal(config.token, TOKEN);
+  assert.match(notices.join(), /CONSILIUM_TOKEN holds an API token/);
+});
+
 describe("a FEDn user's client.yaml", () => {
   test('is read with its address, and says what becomes of every key', async () => {
     const text = `discover_host: api.example.org
