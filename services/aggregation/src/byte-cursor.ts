@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 
 /** Takes exact lengths from a stream of chunks. */
 export class ByteCursor {

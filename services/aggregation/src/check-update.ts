@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import type { ByteSource, NpzEntry, NpzReader, TensorInfo } from '@consilium/tensor';
 import { elementSize, npzLayout, sameStructure } from '@consilium/tensor';
 import { ByteCursor } from './byte-cursor.js';

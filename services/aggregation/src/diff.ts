@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import type { ByteSource, NpzReader } from '@consilium/tensor';
 import { sameStructure } from '@consilium/tensor';
 import { ByteCursor } from './byte-cursor.js';

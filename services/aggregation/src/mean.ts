@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import type { TensorInfo } from '@consilium/tensor';
 import { openLabelled } from './model-file.js';
 import { writeMean, writePartial } from './output.js';

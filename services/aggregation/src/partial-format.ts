@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import type { ByteSource, TensorInfo } from '@consilium/tensor';
 import { openNpz } from '@consilium/tensor';
 import { isFloat } from './sum/float-sums.js';

@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import type { ByteSource, TensorInfo } from '@consilium/tensor';
 import type { PartialTotals } from './partial-format.js';
 import { addTotals, partialInfos, partialScalars, readTotals } from './partial-format.js';

@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import type { TensorInfo } from '@consilium/tensor';
 import { elementCount, elementSize } from '@consilium/tensor';
 import { FloatSums, isFloat, UPDATES_PER_CALL } from './sum/float-sums.js';

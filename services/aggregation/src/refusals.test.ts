@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ErrorCode } from '@consilium/protocol';
-import { ConsiliumError } from '@consilium/protocol';
+import type { ErrorCode } from '@consilium/protocol/errors';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import type { Tensor } from '@consilium/tensor';
 import { bufferSource, collect, openNpz, tensorFrom, writeNpz } from '@consilium/tensor';
 import { finishMean, mergePartials, modelInfos, partialSum, weightedMean } from './mean.js';

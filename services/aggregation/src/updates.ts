@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import type { ByteSource, TensorInfo } from '@consilium/tensor';
 import { elementSize } from '@consilium/tensor';
 import type { FileLayout, ModelFile } from './model-file.js';

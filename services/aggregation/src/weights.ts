@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { MAX_WEIGHT } from './sum/grid.js';
 
 /** How much each contribution counts: by its number of examples, or all the same. */

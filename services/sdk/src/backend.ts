@@ -1,6 +1,6 @@
 // tfjs-core comes without gradients; layers registers them.
 import '@tensorflow/tfjs-layers';
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { type BackendName, backendNames, loaders } from './backend-loaders.js';
 import { registerChainedOps } from './chained-ops.js';
 

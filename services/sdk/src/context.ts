@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import type { BackendChoice } from './backend.js';
 import type { EventSink } from './events.js';
 import { npzToWeights, weightsToNpz } from './npz.js';

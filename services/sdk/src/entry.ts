@@ -1,4 +1,4 @@
-import { asConsiliumError, ConsiliumError } from '@consilium/protocol';
+import { asConsiliumError, ConsiliumError } from '@consilium/protocol/errors';
 import { type BackendChoice, useBackend } from './backend.js';
 import type { BackendName } from './backend-loaders.js';
 import { type Context, createContext } from './context.js';

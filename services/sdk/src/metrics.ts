@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 
 function check(scores: ArrayLike<number>, labels: ArrayLike<number>): void {
   if (scores.length !== labels.length || scores.length === 0) {

@@ -1,7 +1,7 @@
 import { createWriteStream, existsSync, readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { bufferSource, firstNonFinite, openNpz, type TensorInput, writeNpz } from '@consilium/tensor';
 import * as core from '@tensorflow/tfjs-core';
 import { type NamedWeight, namedWeights, type Weighted } from './weight-names.js';

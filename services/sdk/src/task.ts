@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 
 export const entryNames = ['init', 'train', 'validate', 'predict'] as const;
 export type EntryName = (typeof entryNames)[number];

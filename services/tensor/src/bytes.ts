@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import type { ByteSource, StreamableSource } from './types.js';
 
 /** A byte source over bytes in memory. They must not change while it is in use; reads are copies. */

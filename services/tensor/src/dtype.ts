@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import type { DType } from './types.js';
 
 /** Order of the bytes of one element. One-byte types count as little-endian. */

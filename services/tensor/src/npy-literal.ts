@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 
 /** What the header of an npy array may hold. `structured` stands for a descr that is a list of fields. */
 export type LiteralValue =

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ErrorCode } from '@consilium/protocol';
+import type { ErrorCode } from '@consilium/protocol/errors';
 import { dtypes } from './dtype.js';
 import { encodeNpyHeader, parseNpyHeader, readNpy, writeNpy } from './npy.js';
 import { tensorFrom } from './tensor.js';

@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { type ByteOrder, descrOf, parseDescr } from './dtype.js';
 import { type LiteralValue, parseLiteral } from './npy-literal.js';
 import { toNativeOrder } from './reorder.js';

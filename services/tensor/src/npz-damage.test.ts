@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deflateRawSync } from 'node:zlib';
-import { ConsiliumError, type ErrorCode } from '@consilium/protocol';
+import { ConsiliumError, type ErrorCode } from '@consilium/protocol/errors';
 import { bufferSource } from './bytes.js';
 import type { NpzLimits } from './npz-limits.js';
 import { openNpz } from './npz-reader.js';

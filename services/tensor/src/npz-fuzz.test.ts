@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { bufferSource } from './bytes.js';
 import { openNpz } from './npz-reader.js';
 import { collect, writeNpz } from './npz-writer.js';

@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { encodeNpyHeader } from './npy.js';
 import { byteLengthOf, quote } from './shape.js';
 import type { TensorInfo } from './types.js';

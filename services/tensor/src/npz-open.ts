@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { readExactly } from './bytes.js';
 import type { ByteOrder } from './dtype.js';
 import { type NpyHeader, npyHeaderLength, npyPreludeLength, parseNpyHeader } from './npy.js';

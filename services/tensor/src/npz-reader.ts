@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { elementChunks, readExactly } from './bytes.js';
 import { elementSize } from './dtype.js';
 import { defaultNpzLimits, type NpzLimits } from './npz-limits.js';

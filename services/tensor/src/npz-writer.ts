@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { type EntryPlan, NpzPlanner, type NpzWriteOptions } from './npz-layout.js';
 import type { NpzReader } from './npz-reader.js';
 import { quote } from './shape.js';

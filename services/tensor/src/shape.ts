@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { elementSize } from './dtype.js';
 import type { TensorInfo } from './types.js';
 

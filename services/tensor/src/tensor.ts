@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { elementSize } from './dtype.js';
 import { encodeBfloat16, encodeFloat16 } from './half.js';
 import { elementCount, quote } from './shape.js';

@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { readExactly } from './bytes.js';
 import type { NpzLimits } from './npz-limits.js';
 import { quote } from './shape.js';

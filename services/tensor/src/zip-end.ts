@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { readExactly } from './bytes.js';
 import type { ByteSource } from './types.js';
 import { readUint64, viewOf, zip } from './zip-format.js';

@@ -1,4 +1,4 @@
-import { ConsiliumError, type ErrorCode } from '@consilium/protocol';
+import { ConsiliumError, type ErrorCode } from '@consilium/protocol/errors';
 import { readExactly } from './bytes.js';
 import { quote } from './shape.js';
 import type { ByteSource } from './types.js';

@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import type { Weighting } from '../weights.js';
 import { weightings } from '../weights.js';
 import type { Strategy } from './types.js';

@@ -1,4 +1,4 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError } from '@consilium/protocol/errors';
 import { fedavg } from './fedavg.js';
 import type { Strategy, StrategyFactory } from './types.js';
 

@@ -7,6 +7,19 @@ export const enrolmentErrors = defineErrors({
     'No such client has enrolled.',
     'Put a join token into client.yaml; an admin makes one with: consilium client-config create',
   ),
+  TRUST_KEY_ENROLLED: kinds.conflict(
+    'This key has enrolled under another name.',
+    'Start the client under the name it has, or give it a state folder of its own.',
+  ),
+  TRUST_LAST_ADMIN: kinds.conflict(
+    'This would take away the last token of an admin.',
+    'Make another admin first: POST /api/v1/users',
+  ),
+  USER_NOT_FOUND: kinds.notFound('Nobody of this name has a token.', 'GET /api/v1/users lists those who have.'),
+  CLIENT_NOT_FOUND: kinds.notFound(
+    'There is no client of this name.',
+    'GET /api/v1/clients lists those that have enrolled.',
+  ),
   TRUST_REVOKED: kinds.denied('The client was shut out.', 'Ask the operator of the alliance.'),
   TRUST_BAD_JOIN_TOKEN: kinds.denied(
     'The join token is not valid.',
@@ -27,6 +40,10 @@ export const enrolmentErrors = defineErrors({
   TRUST_VERSION: kinds.badInput(
     'Client and reducer speak different versions of the protocol.',
     'Use a client of the same release as the reducer, or of the one before.',
+  ),
+  PKG_NOT_UPLOADED: kinds.notFound(
+    'The archive of the package was not uploaded.',
+    'Upload it first (POST /api/v1/uploads), or publish with: consilium package publish <folder>',
   ),
   PKG_VERSION_EXISTS: kinds.conflict(
     'This version of the package is in the registry with other content.',

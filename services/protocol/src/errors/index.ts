@@ -16,7 +16,11 @@ import { trustErrors } from './trust.js';
 export { exitCodes } from './spec.js';
 export type { ErrorSpec };
 
-/** Every error a person can meet, by its stable code. `docs/reference/errors.md` is made from it. */
+/**
+ * Every error a person can meet, by its stable code. `docs/reference/errors.md` is made from it.
+ * `@consilium/protocol/errors` is this module alone: a task process needs the errors, and loading the schemas
+ * would cost it some 60 ms.
+ */
 export const errorTable = {
   ...platformErrors,
   ...clientErrors,

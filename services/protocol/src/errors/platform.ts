@@ -10,6 +10,10 @@ export const platformErrors = defineErrors({
     'Please report it with the log lines around it.',
   ),
   BAD_REQUEST: kinds.badInput('The request does not fit its schema.', 'Correct the named field.'),
+  BODY_TOO_LARGE: kinds.tooLarge(
+    'The body of the request is too large.',
+    'Large files go to the object store: POST /api/v1/uploads says where.',
+  ),
   NOT_FOUND: kinds.notFound('There is nothing at this address.', 'Check the path.'),
   USAGE: kinds.badInput('The command was called with wrong arguments.', 'See --help.'),
   UP_CHILD_FAILED: kinds.unavailable(
