@@ -44,7 +44,7 @@ async function doctor(command: Command): Promise<void> {
   const checks: Check[] = [];
   for (const [what, run] of steps) {
     out.progress(`looking at ${what} …`);
-    const found = await run();
+    const found = await Promise.resolve(run()).finally(() => out.endProgress());
     checks.push(...(Array.isArray(found) ? found : [found]));
   }
   const count = (status: Check['status']) => checks.filter((one) => one.status === status).length;

@@ -79,7 +79,6 @@ async function run(entry: EntryName, folder: string, command: Command): Promise<
           watch: (name) => showTask(name, out),
           ...optional({ data, weights, input, validate, state, out: folderOut }),
         });
-        out.endProgress();
         if (entry === 'predict' && kept === undefined) await showPredictions(temporary, outcomes, out);
         else for (const outcome of outcomes) out.result(outcome, outcomeText(outcome));
         if (kept === undefined && (entry === 'init' || entry === 'train')) {
@@ -88,6 +87,7 @@ async function run(entry: EntryName, folder: string, command: Command): Promise<
       }),
     );
   } finally {
+    out.endProgress();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupt);
   }
 }

@@ -104,7 +104,7 @@ function publishCommand(): Command {
       const signed = await signedPackage(folder, await publisherIdentity(options.keyFile));
       const view = await publishPackage(client, signed, (done, total) =>
         out.progress(`uploading  ${formatBytes(done)} of ${formatBytes(total)}`),
-      );
+      ).finally(() => out.endProgress());
       const isNew = view.created_at === signed.manifest.content.created_at;
       const { name, version, digest, publisher } = view;
       out.result(
