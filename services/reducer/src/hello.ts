@@ -7,6 +7,7 @@ import {
   reducerHub,
   subjects,
 } from '@consilium/protocol';
+import { untilNoConflict } from './api/retry.js';
 import type { Fleet } from './engine/fleet.js';
 import type { ReducerState } from './state.js';
 
@@ -39,7 +40,7 @@ async function hello(deps: HelloDeps, subject: string, value: unknown): Promise<
   const { preferred_combiner: preferred, capabilities, version } = parsed.data;
   // NATS lets a client publish under its own name only, so the subject is who it is.
   const { client } = up;
-  for (let tries = 0; ; tries += 1) {
+  return untilNoConflict(async () => {
     const entry = await deps.state.clients.get(client);
     if (entry === undefined) throw new ConsiliumError('TRUST_UNKNOWN_CLIENT', client, { where: subject });
     if (entry.value.revoked_at !== null)
@@ -48,15 +49,10 @@ async function hello(deps: HelloDeps, subject: string, value: unknown): Promise<
     if (combiner === undefined)
       throw new ConsiliumError('BUS_UNAVAILABLE', 'No combiner is up.', { where: 'combiner' });
     const next = { ...entry.value, combiner, capabilities, version };
-    try {
-      if (JSON.stringify(next) !== JSON.stringify(entry.value)) {
-        await deps.state.clients.update(client, next, entry.revision);
-      }
-      deps.log.info({ client, combiner, version }, 'client connected');
-      return { combiner, sync_seconds: deps.syncSeconds };
-    } catch (error) {
-      const isConflict = error instanceof ConsiliumError && error.code === 'BUS_CONFLICT';
-      if (!isConflict || tries >= 10) throw error;
+    if (JSON.stringify(next) !== JSON.stringify(entry.value)) {
+      await deps.state.clients.update(client, next, entry.revision);
     }
-  }
+    deps.log.info({ client, combiner, version }, 'client connected');
+    return { combiner, sync_seconds: deps.syncSeconds };
+  });
 }

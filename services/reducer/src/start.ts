@@ -80,13 +80,14 @@ export async function startReducer(config: ReducerConfig, deps: ReducerDeps): Pr
     const state = await openState(bus);
     const events = await openStream(bus, { ...streams.events, maxAge: eventsMaxAge });
     const audit = new Audit(await openStream(bus, streams.audit), config.reducer, now);
+    const { listed } = state;
     const mirrors = {
-      clients: new Mirror(state.clients),
-      presence: new Mirror(state.presence),
-      combiners: new Mirror(state.combiners),
-      orders: new Mirror<Order>(state.orders),
-      reports: new Mirror<Report>(state.reports),
-      sessions: new Mirror(state.sessions),
+      clients: new Mirror(listed.clients),
+      presence: new Mirror(listed.presence),
+      combiners: new Mirror(listed.combiners),
+      orders: new Mirror<Order>(listed.orders),
+      reports: new Mirror<Report>(listed.reports),
+      sessions: new Mirror(listed.sessions),
     };
     const fleet = new Fleet(mirrors.clients, mirrors.presence, mirrors.combiners);
     const engine = new SessionEngine({
@@ -109,7 +110,7 @@ export async function startReducer(config: ReducerConfig, deps: ReducerDeps): Pr
     const context: ApiContext = {
       state,
       store,
-      registry: new PackageRegistry(store),
+      registry: new PackageRegistry(store, join(config.temp_dir, `${config.reducer}-packages`)),
       fleet,
       engine,
       events,

@@ -34,6 +34,26 @@ export interface ReducerState {
   readonly combiners: KvBucket<CombinerRecord>;
   readonly presence: KvBucket<Presence>;
   readonly leases: KvBucket<LeaseRecord>;
+  /**
+   * The same buckets for lists and watches, where an entry that does not fit its schema (of a newer release, or
+   * damaged) is `undefined`: one bad entry must not hide the others. What is decided on is read by `get` above.
+   */
+  readonly listed: ListedState;
+}
+
+export interface ListedState {
+  readonly sessions: KvBucket<SessionRecord | undefined>;
+  readonly orders: KvBucket<Order | undefined>;
+  readonly reports: KvBucket<Report | undefined>;
+  readonly clients: KvBucket<ClientRecord | undefined>;
+  readonly users: KvBucket<UserRecord | undefined>;
+  readonly combiners: KvBucket<CombinerRecord | undefined>;
+  readonly presence: KvBucket<Presence | undefined>;
+}
+
+/** The values of a listed bucket that can be read. @throws BUS_UNAVAILABLE */
+export async function readable<T>(bucket: KvBucket<T | undefined>): Promise<T[]> {
+  return (await bucket.entries()).flatMap(({ value }) => (value === undefined ? [] : [value]));
 }
 
 /** Opens all buckets, making those that are missing. @throws BUS_UNAVAILABLE, BUS_DENIED */
@@ -49,6 +69,15 @@ export async function openState(bus: Bus): Promise<ReducerState> {
     combiners: await open(bus, kvBuckets.combiners, combinerRecordSchema),
     presence: await open(bus, kvBuckets.presence, presenceSchema),
     leases: await openKv<LeaseRecord>(bus, { name: kvBuckets.leases.name, ttl: kvBuckets.leases.ttl * 1000 }),
+    listed: {
+      sessions: await openListed(bus, kvBuckets.sessions, sessionRecordSchema),
+      orders: await openListed(bus, kvBuckets.orders, orderSchema),
+      reports: await openListed(bus, kvBuckets.reports, reportSchema),
+      clients: await openListed(bus, kvBuckets.clients, clientRecordSchema),
+      users: await openListed(bus, kvBuckets.users, userRecordSchema),
+      combiners: await openListed(bus, kvBuckets.combiners, combinerRecordSchema),
+      presence: await openListed(bus, kvBuckets.presence, presenceSchema),
+    },
   };
 }
 
@@ -58,5 +87,14 @@ function open<T>(
   schema: z.ZodType<T>,
 ): Promise<KvBucket<T>> {
   const validate = (value: unknown) => schema.parse(value);
+  return openKv(bus, { name: bucket.name, ttl: bucket.ttl * 1000, validate });
+}
+
+function openListed<T>(
+  bus: Bus,
+  bucket: { name: string; ttl: number },
+  schema: z.ZodType<T>,
+): Promise<KvBucket<T | undefined>> {
+  const validate = (value: unknown) => schema.safeParse(value).data;
   return openKv(bus, { name: bucket.name, ttl: bucket.ttl * 1000, validate });
 }

@@ -15,7 +15,10 @@ export const enrolmentErrors = defineErrors({
     'This would take away the last token of an admin.',
     'Make another admin first: POST /api/v1/users',
   ),
-  USER_NOT_FOUND: kinds.notFound('Nobody of this name has a token.', 'GET /api/v1/users lists those who have.'),
+  USER_NOT_FOUND: kinds.notFound(
+    'Nobody of this name has a token.',
+    'GET /api/v1/users lists those who have.',
+  ),
   CLIENT_NOT_FOUND: kinds.notFound(
     'There is no client of this name.',
     'GET /api/v1/clients lists those that have enrolled.',

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { digestOf, verifyRequest } from '@consilium/platform';
-import { allows, apiTokenSchema, ConsiliumError, type Role } from '@consilium/protocol';
+import { allows, apiTokenSchema, type ClientRecord, ConsiliumError, type Role } from '@consilium/protocol';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { readable } from '../state.js';
 import type { ApiContext } from './context.js';
 
 /** Who may call a route: everybody, a person with at least this role, or a client with an enrolled key. */
@@ -89,7 +90,7 @@ async function clientOf(request: FastifyRequest, context: ApiContext): Promise<C
     now: context.now(),
     nonces: context.nonces,
   });
-  const record = (await context.state.clients.entries()).find(({ value }) => value.key === publicKey)?.value;
+  const record = await clientByKey(context, publicKey);
   if (record === undefined) {
     throw new ConsiliumError('TRUST_UNKNOWN_CLIENT', `No client has enrolled with ${publicKey}.`, {
       where: request.url,
@@ -99,4 +100,13 @@ async function clientOf(request: FastifyRequest, context: ApiContext): Promise<C
     throw new ConsiliumError('TRUST_REVOKED', `${record.client} was revoked.`, { where: request.url });
   }
   return { kind: 'client', name: record.client, role: 'viewer' };
+}
+
+/** The mirror says which name a key has; what holds for that client is read where it is stored. */
+async function clientByKey(context: ApiContext, key: string): Promise<ClientRecord | undefined> {
+  const known = context.fleet.clients().find((record) => record.key === key);
+  const stored = known === undefined ? undefined : (await context.state.clients.get(known.client))?.value;
+  if (stored?.key === key) return stored;
+  // It may have enrolled just now, at another reducer.
+  return (await readable(context.state.listed.clients)).find((record) => record.key === key);
 }

@@ -15,6 +15,7 @@ import {
 import { z } from 'zod';
 import { callerOf, tokenHash } from './auth.js';
 import type { ApiContext } from './context.js';
+import { untilNoConflict } from './retry.js';
 import type { Api } from './server.js';
 
 export function enrolmentRoutes(api: Api, context: ApiContext): void {
@@ -44,7 +45,8 @@ export function enrolmentRoutes(api: Api, context: ApiContext): void {
     handler: async (request) => {
       const { body } = request;
       checkProtocol(body.protocol, body.version);
-      await enrol(context, body);
+      // Two requests with one token or one name: the second looks again and gets the reason.
+      await untilNoConflict(() => enrol(context, body));
       await context.audit.append('client.enrolled', { client: body.client, key: body.key });
       return accessFor(context, body.client, body.key);
     },
@@ -116,6 +118,11 @@ async function enrol(context: ApiContext, request: EnrolRequest): Promise<void> 
     throw new ConsiliumError('TRUST_REVOKED', `${client} was revoked at ${there.revoked_at}.`, {
       where: 'name',
     });
+  }
+  const other = context.fleet.clients().find((known) => known.key === key && known.client !== client);
+  if (other !== undefined) {
+    // A key stands for one site: requests and updates are told apart by it.
+    throw new ConsiliumError('TRUST_KEY_ENROLLED', `${key} is the key of ${other.client}.`, { where: 'key' });
   }
   if (record.used_by === null) {
     await context.state.joinTokens.update(

@@ -1,7 +1,8 @@
-import { ConsiliumError, clientViewSchema, combinerViewSchema } from '@consilium/protocol';
+import { ConsiliumError, clientViewSchema, combinerViewSchema, isName } from '@consilium/protocol';
 import { z } from 'zod';
 import { callerOf } from './auth.js';
 import type { ApiContext } from './context.js';
+import { untilNoConflict } from './retry.js';
 import type { Api } from './server.js';
 
 export function fleetRoutes(api: Api, context: ApiContext): void {
@@ -30,17 +31,18 @@ export function fleetRoutes(api: Api, context: ApiContext): void {
     config: { access: 'admin' },
     schema: { summary: 'Shut a site out', params: z.object({ client: z.string() }) },
     handler: async (request, reply) => {
-      const entry = await state.clients.get(request.params.client);
-      if (entry === undefined) {
-        throw new ConsiliumError('TRUST_UNKNOWN_CLIENT', `There is no ${request.params.client}.`, {
-          where: 'client',
-        });
-      }
-      if (entry.value.revoked_at === null) {
+      const { client } = request.params;
+      await untilNoConflict(async () => {
+        const entry = isName(client) ? await state.clients.get(client) : undefined;
+        if (entry === undefined) {
+          throw new ConsiliumError('CLIENT_NOT_FOUND', `"${client}" has not enrolled.`, { where: 'client' });
+        }
+        if (entry.value.revoked_at !== null) return;
         const revoked_at = new Date(now()).toISOString();
-        await state.clients.update(entry.key, { ...entry.value, revoked_at }, entry.revision);
-        await audit.append('client.revoked', { client: entry.key, by: callerOf(request).name });
-      }
+        await state.clients.update(client, { ...entry.value, revoked_at }, entry.revision);
+      });
+      // Also when it was revoked before: the line of that time may not have been stored.
+      await audit.append('client.revoked', { client, by: callerOf(request).name });
       return reply.code(204).send();
     },
   });

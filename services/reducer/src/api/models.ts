@@ -10,6 +10,7 @@ import {
 } from '@consilium/protocol';
 import { readDocument, readManifest, storeTrail } from '@consilium/trail';
 import { z } from 'zod';
+import { readable } from '../state.js';
 import { type ApiContext, urlSeconds } from './context.js';
 import type { Api } from './server.js';
 import { sessionOf } from './sessions.js';
@@ -78,8 +79,8 @@ async function findModel(context: ApiContext, ref: string): Promise<ModelView> {
     throw new ConsiliumError('TRAIL_NO_MODEL', detail, { where: 'ref' });
   }
   const found: ModelView[] = [];
-  for (const { value } of await context.state.sessions.entries()) {
-    found.push(...(await modelsOf(context, value)).filter((model) => model.id.startsWith(ref)));
+  for (const record of await readable(context.state.listed.sessions)) {
+    found.push(...(await modelsOf(context, record)).filter((model) => model.id.startsWith(ref)));
   }
   if (found.length > 1) {
     const ids = found.map((model) => model.id.slice(0, 16)).join(', ');
@@ -92,12 +93,10 @@ async function findModel(context: ApiContext, ref: string): Promise<ModelView> {
 
 async function namedModel(context: ApiContext, session: string, which: string): Promise<ModelView> {
   const { value: record } = await sessionOf(context, session);
-  const models = await modelsOf(context, record);
-  const found = models.find((model) => {
-    if (which === 'latest') return model.latest;
-    if (which === 'best') return model.best;
-    return /^\d+$/.test(which) && model.number === Number(which);
-  });
+  const known = which === 'latest' ? record.head : which === 'best' ? record.best : null;
+  if (known !== null) return viewOf(await manifestOf(context, record.id, known.number, known.id), record);
+  const models = /^\d+$/.test(which) ? await modelsOf(context, record) : [];
+  const found = models.find((model) => model.number === Number(which));
   if (found !== undefined) return found;
   const detail =
     which === 'best' ? `${session} has no best model yet.` : `${session} has no model "${which}".`;

@@ -81,7 +81,12 @@ export function packageRoutes(api: Api, context: ApiContext): void {
     url: '/packages',
     config: { access: 'viewer' },
     schema: { summary: 'All versions of all packages', response: { 200: z.array(packageViewSchema) } },
-    handler: async () => (await registry.list()).map(viewOf),
+    handler: async () => {
+      const found = await registry.list((key, error) =>
+        context.log.error({ key, code: error.code, err: error }, 'a package of the registry cannot be read'),
+      );
+      return found.map(viewOf);
+    },
   });
 
   api.route({

@@ -3,14 +3,26 @@ import {
   ConsiliumError,
   joinTokenCreatedSchema,
   joinTokenCreateSchema,
+  roleSchema,
   type UserRecord,
   userCreatedSchema,
   userCreateSchema,
   whoamiSchema,
 } from '@consilium/protocol';
+import { z } from 'zod';
+import { readable } from '../state.js';
 import { callerOf, tokenHash } from './auth.js';
 import type { ApiContext } from './context.js';
 import type { Api } from './server.js';
+
+const usersSchema = z.array(
+  z.strictObject({
+    name: z.string(),
+    role: roleSchema,
+    created_at: z.string(),
+    revoked_at: z.string().nullable(),
+  }),
+);
 
 /** A new secret token: 32 random bytes behind a prefix that says what it is for. */
 export function newToken(prefix: 'cat' | 'cjt'): string {
@@ -59,6 +71,45 @@ export function peopleRoutes(api: Api, context: ApiContext): void {
       await state.users.create(tokenHash(token), { schema: 1, name, role, created_at, revoked_at: null });
       await audit.append('user.created', { name, role, by: callerOf(request).name });
       return reply.code(201).send({ name, role, token });
+    },
+  });
+
+  api.route({
+    method: 'GET',
+    url: '/users',
+    config: { access: 'admin' },
+    schema: {
+      summary: 'Who has an API token; the tokens themselves are not stored',
+      response: { 200: usersSchema },
+    },
+    handler: async () =>
+      (await readable(state.listed.users))
+        .map(({ name, role, created_at, revoked_at }) => ({ name, role, created_at, revoked_at }))
+        .sort((a, b) => (a.created_at < b.created_at ? -1 : 1)),
+  });
+
+  api.route({
+    method: 'POST',
+    url: '/users/:name/revoke',
+    config: { access: 'admin' },
+    schema: { summary: 'Makes every API token of this name void', params: z.object({ name: z.string() }) },
+    handler: async (request, reply) => {
+      const { name } = request.params;
+      const revoked_at = new Date(now()).toISOString();
+      const tokens = await state.users.entries();
+      const theirs = tokens.filter(({ value }) => value.name === name);
+      if (theirs.length === 0) {
+        throw new ConsiliumError('USER_NOT_FOUND', `"${name}" has no token.`, { where: 'name' });
+      }
+      const others = tokens.filter(({ value }) => value.name !== name && value.revoked_at === null);
+      if (!others.some(({ value }) => value.role === 'admin')) {
+        throw new ConsiliumError('TRUST_LAST_ADMIN', `Nobody but "${name}" is admin.`, { where: 'name' });
+      }
+      for (const { key, value, revision } of theirs) {
+        if (value.revoked_at === null) await state.users.update(key, { ...value, revoked_at }, revision);
+      }
+      await audit.append('user.revoked', { name, by: callerOf(request).name });
+      return reply.code(204).send();
     },
   });
 

@@ -24,6 +24,11 @@ function create() {
   return fastify({
     bodyLimit: 4 * 1024 * 1024,
     forceCloseConnections: true,
+    // What fails before a route is found: bad percent-encoding, parameters that are too long.
+    frameworkErrors: (error, request, reply) => {
+      const known = badRequest(error, request.url);
+      void (reply as FastifyReply).code(known.http).send(known.toBody());
+    },
     routerOptions: { maxParamLength: 200 },
   }).withTypeProvider<ZodTypeProvider>();
 }
@@ -76,7 +81,8 @@ export async function buildApi(context: ApiContext): Promise<Api> {
 
 /** A signed request covers the digest of the bytes as sent, so they are kept beside what was parsed. */
 function keepRawBodies(app: Api): void {
-  app.removeContentTypeParser('application/json');
+  // Also text/plain, which fastify reads by default and no route of ours takes.
+  app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     const bytes = body as Buffer;
     request.rawBody = bytes;
@@ -121,7 +127,11 @@ function toConsiliumError(error: FastifyError, request: FastifyRequest): Consili
     );
   }
   const status = error.statusCode ?? 500;
-  if (status >= 400 && status < 500)
-    return new ConsiliumError('BAD_REQUEST', error.message, { where: request.url });
+  if (status >= 400 && status < 500) return badRequest(error, request.url);
   return asConsiliumError(error);
+}
+
+function badRequest(error: FastifyError, url: string): ConsiliumError {
+  const code = error.statusCode === 413 ? 'BODY_TOO_LARGE' : 'BAD_REQUEST';
+  return new ConsiliumError(code, `${error.message}.`, { where: url.slice(0, 300) });
 }

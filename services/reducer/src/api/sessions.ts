@@ -2,24 +2,26 @@ import { Readable } from 'node:stream';
 import {
   ConsiliumError,
   endedStates,
+  isName,
   type SessionRecord,
   type SessionView,
   sessionCreateSchema,
   sessionViewSchema,
-  subjects,
 } from '@consilium/protocol';
 import { z } from 'zod';
 import { createSession } from '../engine/create.js';
+import { readable } from '../state.js';
 import { callerOf } from './auth.js';
 import type { ApiContext } from './context.js';
+import { eventLines } from './event-lines.js';
+import { untilNoConflict } from './retry.js';
 import type { Api } from './server.js';
 
 const idParams = z.object({ id: z.string() });
 
 /** @throws SESSION_NOT_FOUND */
 export async function sessionOf(context: Pick<ApiContext, 'state'>, id: string) {
-  const isKey = /^[a-z0-9-]{1,63}$/.test(id);
-  const entry = isKey ? await context.state.sessions.get(id) : undefined;
+  const entry = isName(id) ? await context.state.sessions.get(id) : undefined;
   if (entry === undefined)
     throw new ConsiliumError('SESSION_NOT_FOUND', `There is no "${id}".`, { where: 'session' });
   return entry;
@@ -54,8 +56,8 @@ export function sessionRoutes(api: Api, context: ApiContext): void {
     config: { access: 'viewer' },
     schema: { summary: 'All sessions, newest first', response: { 200: z.array(sessionViewSchema) } },
     handler: async () =>
-      (await state.sessions.entries())
-        .map(({ value }) => viewOf(value))
+      (await readable(state.listed.sessions))
+        .map(viewOf)
         .sort((a, b) => (a.created_at < b.created_at ? 1 : -1)),
   });
 
@@ -100,46 +102,29 @@ export function sessionRoutes(api: Api, context: ApiContext): void {
       const { value } = await sessionOf(context, request.params.id);
       const abort = new AbortController();
       reply.raw.on('close', () => abort.abort());
-      const lines = eventLines(context, value.id, request.query.from, request.query.follow, abort.signal);
+      const lines = eventLines({
+        ...request.query,
+        events: context.events,
+        session: value.id,
+        signal: abort.signal,
+        record: async () => (await state.sessions.get(value.id))?.value,
+        lookEvery: 2000,
+      });
       return reply.type('application/x-ndjson').send(Readable.from(lines));
     },
   });
 }
 
 async function requestStop(context: ApiContext, id: string): Promise<SessionRecord> {
-  for (let tries = 0; ; tries += 1) {
+  return untilNoConflict(async () => {
     const { value, revision } = await sessionOf(context, id);
     if (endedStates.includes(value.state)) {
       throw new ConsiliumError('SESSION_ENDED', `"${id}" is ${value.state}.`, { where: 'session' });
     }
     const next = { ...value, stop_requested: true };
-    try {
-      await context.state.sessions.update(id, next, revision);
-      return next;
-    } catch (error) {
-      const isConflict = error instanceof ConsiliumError && error.code === 'BUS_CONFLICT';
-      if (!isConflict || tries >= 20) throw error;
-    }
-  }
-}
-
-/** One line an event: `{"sequence": n, ...event}`. Following ends after the event that ends the session. */
-async function* eventLines(
-  context: ApiContext,
-  session: string,
-  from: number,
-  follow: boolean,
-  signal: AbortSignal,
-): AsyncGenerator<string> {
-  const filter = subjects.event(session);
-  const messages = follow
-    ? context.events.follow({ from, filter, signal })
-    : context.events.read({ from, filter });
-  for await (const { sequence, value } of messages) {
-    yield `${JSON.stringify({ sequence, ...(value as object) })}\n`;
-    const { event, state } = value as { event?: string; state?: string };
-    if (follow && event === 'session.state' && endedStates.includes(state as SessionRecord['state'])) return;
-  }
+    await context.state.sessions.update(id, next, revision);
+    return next;
+  });
 }
 
 export function viewOf(record: SessionRecord): SessionView {

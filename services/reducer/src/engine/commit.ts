@@ -7,13 +7,12 @@ import {
   type ModelHead,
   type ObjectRef,
   objectKeys,
-  type ReportObject,
-  reportObjectSchema,
   type SessionRecord,
 } from '@consilium/protocol';
 import { openNpz } from '@consilium/tensor';
 import { documentBytes, makeHeads, makeManifest, readHeads } from '@consilium/trail';
 import { headOf, isBetter, roundContent, type Weights } from './content.js';
+import { readReports } from './reports.js';
 
 export interface TrailWriter {
   readonly store: ObjectStore;
@@ -51,9 +50,10 @@ export async function writeModel(
   const { session, number } = content;
   const weightsKey = objectKeys.weights(session, number, manifest.id);
   await unlessThere(async () => {
-    const { body } = await store.get(from.bucket, from.key);
+    const source = await store.get(from.bucket, from.key);
     const checks = { size: from.size, digest: from.digest, writeOnce: true };
-    await store.put(buckets.models, weightsKey, body, checks);
+    // Where the object exists already the body is not read, and would keep its connection.
+    await store.put(buckets.models, weightsKey, source.body, checks).finally(() => source.cancel());
   });
   const bytes = documentBytes(manifest);
   const manifestKey = objectKeys.manifest(session, number, manifest.id);
@@ -79,8 +79,8 @@ export async function prepareCommit(
 ): Promise<{ model: WrittenModel; next: SessionRecord; isBest: boolean }> {
   if (record.candidate === null)
     throw new ConsiliumError('INTERNAL', `Session ${record.id} has no candidate.`);
-  const training = await readReports(writer.store, record.reports);
-  const validation = await readReports(writer.store, record.validation_reports);
+  const training = await readReports(writer.store, record, 'train', record.reports);
+  const validation = await readReports(writer.store, record, 'validate', record.validation_reports);
   const weights = await weightsOf(writer.store, record.candidate);
   const content = roundContent(record, training, validation, weights, writer.identity.publicKey);
   const model = await writeModel(writer, content, record.candidate);
@@ -103,27 +103,6 @@ export async function prepareCommit(
     validation_reports: [],
   };
   return { model, next, isBest };
-}
-
-/** The report objects that a record names. @throws SESSION_BAD_REPORT */
-export async function readReports(store: ObjectStore, refs: readonly ObjectRef[]): Promise<ReportObject[]> {
-  return Promise.all(
-    refs.map(async (ref) => {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of (await store.get(ref.bucket, ref.key)).body) chunks.push(chunk);
-      const bytes = Buffer.concat(chunks);
-      const where = `${ref.bucket}/${ref.key}`;
-      const found = digestOf(bytes);
-      if (found !== ref.digest) {
-        throw new ConsiliumError('SESSION_BAD_REPORT', `It has digest ${found}, not ${ref.digest}.`, {
-          where,
-        });
-      }
-      const parsed = reportObjectSchema.safeParse(JSON.parse(bytes.toString('utf8')));
-      if (parsed.success) return parsed.data;
-      throw new ConsiliumError('SESSION_BAD_REPORT', parsed.error.issues[0]?.message ?? '', { where });
-    }),
-  );
 }
 
 /**

@@ -43,6 +43,10 @@ export async function createSession(
   if ((await deps.sessions.get(id)) !== undefined) {
     throw new ConsiliumError('SESSION_EXISTS', `"${id}" is taken.`, { where: 'name' });
   }
+  if (await hasHeads(deps.writer, id)) {
+    const detail = `The model trail has models of "${id}"; a second history under that name could not be verified.`;
+    throw new ConsiliumError('SESSION_EXISTS', detail, { where: 'name' });
+  }
   const spec = resolveSpec({ ...request.spec, name: id }, registered);
   const seed = await checkSeed(deps, request.seed);
   const at = new Date(deps.now()).toISOString();
@@ -50,7 +54,12 @@ export async function createSession(
   const partial = { id, spec, configuration, package: registered.ref, updated_at: at };
   const weights = await weightsOf(deps.writer.store, seed);
   const content = seedContent(partial, weights, deps.writer.identity.publicKey);
-  const model = await writeModel(deps.writer, content, seed);
+  const model = await writeModel(deps.writer, content, seed).catch((error: unknown) => {
+    // S3 does not prove the digest of a multipart upload: this copy is the first to read all of it.
+    const isOther = error instanceof ConsiliumError && /^STORE_(DIGEST|SIZE)_MISMATCH$/.test(error.code);
+    if (!isOther) throw error;
+    throw new ConsiliumError('SESSION_BAD_SEED', error.detail, { where: 'seed', cause: error });
+  });
   const record: SessionRecord = {
     schema: 1,
     ...partial,
@@ -75,6 +84,17 @@ export async function createSession(
   deps.publish(sessionEvent(record, at, { event: 'session.created', by }));
   await writeHeads(deps.writer, record, at);
   return record;
+}
+
+/** Heads outlive the record: NATS may have been lost and not been restored from the trail. */
+async function hasHeads({ store }: TrailWriter, session: string): Promise<boolean> {
+  try {
+    await store.head(buckets.models, objectKeys.heads(session));
+    return true;
+  } catch (error) {
+    if (error instanceof ConsiliumError && error.code === 'STORE_NOT_FOUND') return false;
+    throw error;
+  }
 }
 
 async function storeNew(deps: CreateDeps, record: SessionRecord): Promise<void> {
@@ -132,7 +152,8 @@ async function checkSeed(deps: CreateDeps, seed: SessionCreate['seed']): Promise
       });
     }
     const { entries } = await openNpz(source);
-    await checkUpdate(source, entries, { weight: 1, label: 'seed' });
+    const { parameters } = await checkUpdate(source, entries, { weight: 1, label: 'seed' });
+    if (parameters === 0) throw new ConsiliumError('SESSION_BAD_SEED', 'It has no parameters.', { where });
   } catch (error) {
     if (!(error instanceof ConsiliumError)) throw error;
     if (error.code === 'STORE_NOT_FOUND') {

@@ -57,7 +57,7 @@ export class Fleet {
     const load = new Map(living.map((combiner) => [combiner, 0]));
     // Assigned counts too: clients that enrol at the same moment have no presence yet.
     for (const record of this.#clients.values()) {
-      if (record.combiner !== null && load.has(record.combiner)) {
+      if (record.revoked_at === null && record.combiner !== null && load.has(record.combiner)) {
         load.set(record.combiner, load.get(record.combiner)! + 1);
       }
     }

@@ -1,6 +1,6 @@
 import { buckets, ConsiliumError, endedStates, objectKeys, type SessionRecord } from '@consilium/protocol';
 import { readDocument, readManifest, storeTrail } from '@consilium/trail';
-import type { ReducerState } from '../state.js';
+import { type ListedState, readable } from '../state.js';
 import type { TrailWriter } from './commit.js';
 
 export interface Garbage {
@@ -10,7 +10,7 @@ export interface Garbage {
 }
 
 interface GarbageDeps extends TrailWriter {
-  readonly state: Pick<ReducerState, 'sessions'>;
+  readonly state: { readonly listed: Pick<ListedState, 'sessions'> };
   readonly now: () => number;
 }
 
@@ -23,14 +23,14 @@ export async function collectGarbage(
   options: { dryRun: boolean; minAgeMs: number },
 ): Promise<Garbage[]> {
   const before = deps.now() - options.minAgeMs;
-  const sessions = new Map((await deps.state.sessions.entries()).map(({ key, value }) => [key, value]));
+  const sessions = new Map((await readable(deps.state.listed.sessions)).map((record) => [record.id, record]));
   const named = await namedFolders(deps, sessions);
   const found: Garbage[] = [];
   for (const bucket of [buckets.models, buckets.work]) {
     for await (const { key, size, modified } of deps.store.list(bucket)) {
       if (modified > before) continue;
       const isGarbage =
-        bucket === buckets.models ? isLostModel(key, named) : isLostWork(key, sessions, named);
+        bucket === buckets.models ? isLostModel(key, sessions, named) : isLostWork(key, sessions, named);
       if (!isGarbage) continue;
       if (!options.dryRun) await deps.store.delete(bucket, key);
       found.push({ bucket, key, size });
@@ -71,13 +71,17 @@ async function namedFolders(deps: GarbageDeps, sessions: ReadonlyMap<string, Ses
   return { folders, updates, unreadable };
 }
 
-/** A model folder of a known session that its chain does not name. Unknown sessions are somebody's history. */
-function isLostModel(key: string, named: Named): boolean {
-  const match = /^(trail\/([^/]+)\/\d+-[0-9a-f]{64})\//.exec(key);
+/**
+ * A model folder of a known session that its chain does not name. Unknown sessions are somebody's history. A
+ * number beyond the head, in a session that goes on, may be committed at this very moment, however old it is.
+ */
+function isLostModel(key: string, sessions: ReadonlyMap<string, SessionRecord>, named: Named): boolean {
+  const match = /^(trail\/([^/]+)\/(\d+)-[0-9a-f]{64})\//.exec(key);
   if (match === null) return false;
-  const [, folder, session] = match;
-  const isKnown = [...named.folders].some((other) => other.startsWith(`trail/${session}/`));
-  return isKnown && !named.unreadable.has(session!) && !named.folders.has(folder!);
+  const [, folder = '', session = '', number] = match;
+  const record = sessions.get(session);
+  if (record === undefined || named.unreadable.has(session) || named.folders.has(folder)) return false;
+  return endedStates.includes(record.state) || Number(number) <= record.head.number;
 }
 
 function isLostWork(key: string, sessions: ReadonlyMap<string, SessionRecord>, named: Named): boolean {

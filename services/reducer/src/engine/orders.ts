@@ -28,7 +28,8 @@ export function ordersOf(record: SessionRecord): Map<string, Order> {
       weighting: record.spec.strategy.weighting,
       max_update_norm: record.spec.max_update_norm ?? null,
       max_examples: record.spec.max_examples,
-      close: false,
+      // Who stops a session in its validation need not wait for it: what has arrived is committed.
+      close: record.stop_requested,
     });
   }
   return orders;
@@ -42,7 +43,7 @@ export function orderChanges(
   const wanted = ordersOf(record);
   const put = [...wanted].filter(([key, order]) => {
     const there = standing.get(key);
-    return there === undefined || there.epoch !== order.epoch;
+    return there === undefined || there.epoch !== order.epoch || there.close !== order.close;
   });
   const remove = [...standing.keys()].filter((key) => !wanted.has(key));
   return { put, remove };

@@ -1,8 +1,9 @@
 import type { KvBucket, Logger } from '@consilium/platform';
 import type { ConsiliumError, ObjectRef, SessionEvent, SessionRecord } from '@consilium/protocol';
-import { prepareCommit, readReports, type TrailWriter, writeHeads } from './commit.js';
+import { prepareCommit, type TrailWriter, writeHeads } from './commit.js';
 import { afterReducing, decide, type Observation, retryRound } from './machine.js';
 import type { ReduceJob } from './reduce-worker.js';
+import { readReports } from './reports.js';
 import { eventsOfStep, sessionEvent, type Versioned } from './sessions.js';
 
 /** What a step needs from the outside. */
@@ -15,11 +16,17 @@ export interface StepDeps {
   readonly log: Logger;
 }
 
-/** Errors of the data of a round, not of the machinery: the round is tried again, not the step. */
+/**
+ * Errors of the data of a round, not of the machinery: the round is tried again, not the step, which would fail
+ * for ever. An object that is gone or has other bytes does not come back.
+ */
 function spoilsRound(error: unknown): error is ConsiliumError {
   const code = (error as { code?: unknown }).code;
-  return typeof code === 'string' && /^(AGG|NPZ)_|^SESSION_(DOUBLE_CONTRIBUTION|BAD_REPORT)$/.test(code);
+  return typeof code === 'string' && spoiling.test(code);
 }
+
+const spoiling =
+  /^(AGG|NPZ)_(?!SOURCE$)|^SESSION_(DOUBLE_CONTRIBUTION|BAD_REPORT)$|^STORE_(NOT_FOUND|DIGEST_MISMATCH|SIZE_MISMATCH|PRECONDITION)$/;
 
 /**
  * Makes at most one step of a session: one decision, one compare-and-set. Returns the record as it then is,
@@ -58,7 +65,7 @@ async function store(
 async function reduceRound(deps: StepDeps, current: Versioned<SessionRecord>): Promise<SessionRecord> {
   const record = current.value;
   try {
-    const reports = await readReports(deps.writer.store, record.reports);
+    const reports = await readReports(deps.writer.store, record, 'train', record.reports, record.epoch);
     const partials = reports.flatMap((report) => (report.partial === null ? [] : [report.partial]));
     const { id: session, round, head_weights: base } = record;
     const candidate = await deps.reduce({ session, round, base, partials });
@@ -95,7 +102,7 @@ async function commitRound(deps: StepDeps, current: Versioned<SessionRecord>): P
   }
   const { model, next, isBest } = prepared;
   await deps.sessions.update(next.id, next, current.revision);
-  await writeHeads(deps.writer, next, model.content.created_at);
+  // Told first: heads is written again when this fails, the event is not.
   deps.publish(
     sessionEvent(record, next.updated_at, {
       event: 'model.committed',
@@ -107,5 +114,6 @@ async function commitRound(deps: StepDeps, current: Versioned<SessionRecord>): P
       best: isBest,
     }),
   );
+  await writeHeads(deps.writer, next, model.content.created_at);
   return next;
 }

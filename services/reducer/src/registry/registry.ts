@@ -1,6 +1,22 @@
-import { type PackageManifest, verifyManifest, verifyPackage } from '@consilium/package-runner';
-import { digestOf, type ObjectStore } from '@consilium/platform';
-import { buckets, ConsiliumError, objectKeys, type PackageRef } from '@consilium/protocol';
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  defaultPackageLimits,
+  type PackageManifest,
+  unpackPackage,
+  verifyManifest,
+  verifyPackage,
+} from '@consilium/package-runner';
+import { digestOf, type ObjectStore, readBytes } from '@consilium/platform';
+import {
+  buckets,
+  ConsiliumError,
+  isName,
+  objectKeys,
+  type PackageRef,
+  semverSchema,
+} from '@consilium/protocol';
 
 export interface RegisteredPackage {
   readonly manifest: PackageManifest;
@@ -10,9 +26,12 @@ export interface RegisteredPackage {
 /** The compute packages in bucket `consilium-packages`: immutable versions, signed by their publishers. */
 export class PackageRegistry {
   readonly #store: ObjectStore;
+  readonly #tempDir: string;
 
-  constructor(store: ObjectStore) {
+  /** @param tempDir a folder for nothing else, in which archives are unpacked to be looked at. */
+  constructor(store: ObjectStore, tempDir: string) {
     this.#store = store;
+    this.#tempDir = tempDir;
   }
 
   /**
@@ -23,7 +42,8 @@ export class PackageRegistry {
   async publish(document: unknown): Promise<RegisteredPackage> {
     const checked = verifyManifest(document, 'anyone');
     const { name, version, digest } = checked.content;
-    const bytes = await readAll(this.#store, buckets.work, objectKeys.upload(digest));
+    // Whatever lies there: no more is read than a package may have.
+    const bytes = await readUpload(this.#store, objectKeys.upload(digest));
     const { manifest } = await verifyPackage(document, bytes, 'anyone');
     const there = await this.find(name, version);
     if (there !== undefined) {
@@ -31,6 +51,7 @@ export class PackageRegistry {
       const detail = `${name} ${version} has the digest ${there.ref.archive.digest}; this archive has ${digest}.`;
       throw new ConsiliumError('PKG_VERSION_EXISTS', detail, { where: `${name} ${version}` });
     }
+    await this.#checkContent(manifest, bytes);
     // The archive first: a manifest in the registry always has its archive.
     await this.#putOnce(objectKeys.packageArchive(name, version), bytes, 'application/gzip', digest);
     const text = `${JSON.stringify(manifest, null, 2)}\n`;
@@ -40,7 +61,9 @@ export class PackageRegistry {
 
   /** @throws SESSION_NO_PACKAGE */
   async get(name: string, version: string): Promise<RegisteredPackage> {
-    const found = await this.find(name, version);
+    // Names from outside become part of a key only when they are names.
+    const isNamed = isName(name) && semverSchema.safeParse(version).success;
+    const found = isNamed ? await this.find(name, version) : undefined;
     if (found !== undefined) return found;
     throw new ConsiliumError('SESSION_NO_PACKAGE', `There is no ${name} ${version}.`, { where: 'package' });
   }
@@ -54,7 +77,11 @@ export class PackageRegistry {
       if (error instanceof ConsiliumError && error.code === 'STORE_NOT_FOUND') return undefined;
       throw error;
     }
-    const manifest = verifyManifest(JSON.parse(Buffer.from(bytes).toString('utf8')), 'anyone', key);
+    const manifest = verifyManifest(parse(bytes, key), 'anyone', key);
+    if (manifest.content.name !== name || manifest.content.version !== version) {
+      const detail = `It is the manifest of ${manifest.content.name} ${manifest.content.version}.`;
+      throw new ConsiliumError('PKG_BAD_MANIFEST', detail, { where: key });
+    }
     const { digest, size } = manifest.content;
     const bucket = buckets.packages;
     return {
@@ -68,15 +95,31 @@ export class PackageRegistry {
     };
   }
 
-  async list(): Promise<RegisteredPackage[]> {
+  /** All versions that can be read; `onUnreadable` is told of the others. */
+  async list(onUnreadable: (key: string, error: ConsiliumError) => void): Promise<RegisteredPackage[]> {
     const found: RegisteredPackage[] = [];
     for await (const { key } of this.#store.list(buckets.packages)) {
       const [name, version, file] = key.split('/');
       if (file !== 'manifest.json' || name === undefined || version === undefined) continue;
-      const entry = await this.find(name, version);
-      if (entry !== undefined) found.push(entry);
+      try {
+        const entry = await this.find(name, version);
+        if (entry !== undefined) found.push(entry);
+      } catch (error) {
+        if (!(error instanceof ConsiliumError) || !/^(PKG_|STORE_TOO_LARGE)/.test(error.code)) throw error;
+        onUnreadable(key, error);
+      }
     }
     return found;
+  }
+
+  /** No site would unpack an archive that lies or leads out of its folder, so nobody publishes one. */
+  async #checkContent(manifest: PackageManifest, bytes: Uint8Array): Promise<void> {
+    const cache = join(this.#tempDir, randomUUID());
+    try {
+      await unpackPackage(manifest, bytes, { cache, allowed: { signers: [manifest.content.publisher] } });
+    } finally {
+      await rm(cache, { recursive: true, force: true });
+    }
   }
 
   async #putOnce(
@@ -101,9 +144,33 @@ export class PackageRegistry {
   }
 }
 
-/** Package archives are bounded by the package limits, so they may be read whole. */
+/** A manifest lists each file of its package; with all that are allowed it stays below this. */
+const largestManifest = 16 * 2 ** 20;
+
 async function readAll(store: ObjectStore, bucket: string, key: string): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of (await store.get(bucket, key)).body) chunks.push(chunk);
-  return Buffer.concat(chunks);
+  const limit = key.endsWith('.json') ? largestManifest : defaultPackageLimits.archive;
+  return (await readBytes(store, bucket, key, { limit })).bytes;
+}
+
+/** @throws PKG_NOT_UPLOADED, PKG_TOO_LARGE */
+async function readUpload(store: ObjectStore, key: string): Promise<Uint8Array> {
+  try {
+    return await readAll(store, buckets.work, key);
+  } catch (error) {
+    if (!(error instanceof ConsiliumError)) throw error;
+    const code = { STORE_NOT_FOUND: 'PKG_NOT_UPLOADED', STORE_TOO_LARGE: 'PKG_TOO_LARGE' } as const;
+    if (!(error.code in code)) throw error;
+    throw new ConsiliumError(code[error.code as keyof typeof code], error.detail, {
+      where: 'archive',
+      cause: error,
+    });
+  }
+}
+
+function parse(bytes: Uint8Array, where: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch (cause) {
+    throw new ConsiliumError('PKG_BAD_MANIFEST', 'It is not JSON.', { where, cause });
+  }
 }
