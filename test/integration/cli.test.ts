@@ -153,7 +153,20 @@ describe('the command line and a platform that runs', { skip: anyNats.skip }, ()
       };
       assert.deepEqual(await json(['clients'], as), []);
       failed(await consilium(['client-config', 'create', '--name', 'x'], as), 'TRUST_DENIED', 4);
-      failed(await consilium(['clients', 'revoke', 'x'], { home }), 'TRUST_UNKNOWN_CLIENT');
+      failed(await consilium(['clients', 'revoke', 'x'], { home }), 'CLIENT_NOT_FOUND', 5);
+    });
+
+    test('a person who is revoked may do nothing any more, and the last admin cannot be', async () => {
+      const home = await admin('gustav');
+      const args = ['user', 'create', '--name', 'karin', '--role', 'engineer'];
+      const made = await json<{ token: string }>(args, { home });
+      const as = { home, env: { CONSILIUM_URL: platform.url, CONSILIUM_TOKEN: made.token } };
+      succeeded(await consilium(['package', 'list'], as));
+      succeeded(await consilium(['user', 'revoke', 'karin'], { home }));
+      failed(await consilium(['package', 'list'], as), 'TRUST_UNAUTHENTICATED', 4);
+      assert.match(succeeded(await consilium(['user', 'list'], { home })).stdout, /^karin +revoked /m);
+      failed(await consilium(['user', 'revoke', 'nobody'], { home }), 'USER_NOT_FOUND', 5);
+      failed(await consilium(['user', 'revoke', 'admin'], { home }), 'TRUST_LAST_ADMIN', 6);
     });
 
     test('client-config create prints a client.yaml that a client accepts, with the own key as signer', async () => {

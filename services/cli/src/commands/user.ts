@@ -1,6 +1,13 @@
 import { roleSchema, roles, userCreatedSchema } from '@consilium/protocol';
 import { Command, Option } from 'commander';
+import { z } from 'zod';
 import { openSession } from '../core/command.js';
+import { table } from '../core/output.js';
+
+/** `GET /users` */
+const usersSchema = z.array(
+  z.object({ name: z.string(), role: roleSchema, created_at: z.string(), revoked_at: z.string().nullable() }),
+);
 
 export function userCommand(): Command {
   const command = new Command('user').description('people with an API token (admin)');
@@ -18,6 +25,29 @@ export function userCommand(): Command {
       const made = await (await api()).post('/users', { name: options.name, role }, userCreatedSchema);
       out.say(`${made.name} is ${made.role}; the token, shown only now:`);
       out.result(made, made.token);
+    });
+  command
+    .command('list')
+    .description('who has a token')
+    .action(async (_: unknown, self: Command) => {
+      const { out, api } = openSession(self);
+      const users = await (await api()).get('/users', usersSchema);
+      const rows = users.map(({ name, role, created_at, revoked_at }) => [
+        name,
+        revoked_at === null ? role : 'revoked',
+        created_at,
+      ]);
+      out.result(users, table(['name', 'role', 'since'], rows));
+    });
+  command
+    .command('revoke')
+    .description('make every token of a person void')
+    .argument('<name>')
+    .addHelpText('after', '\nExample:\n  consilium user revoke maria')
+    .action(async (name: string, _: unknown, self: Command) => {
+      const { out, api } = openSession(self);
+      await (await api()).send(`/users/${encodeURIComponent(name)}/revoke`, undefined);
+      out.result({ revoked: name }, `every token of ${name} is void now`);
     });
   return command;
 }
