@@ -26,5 +26,6 @@ need 'nats-server 2.9' bash "$here/nats.sh" old
 need 'nats-server newest' bash "$here/nats.sh" new
 need 'versitygw' bash "$here/versitygw.sh"
 need 'minio' bash "$here/minio.sh"
+need 'the native TensorFlow backend' bash "$here/../native.sh"
 need 'python with numpy' bash "$here/../numpy-venv.sh"
 exit "$failed"

@@ -156,14 +156,16 @@ function others(): Case[] {
 // the same process.
 const order: BackendName[] = [...backendNames].reverse();
 for (const name of order) {
-  const missing = await useBackend(name).then(
-    () => false as const,
-    (error: Error) => `needs the ${name} backend: ${error.message}`,
-  );
-  describe(`Gradients on ${name} agree with finite differences`, { skip: missing }, () => {
+  describe(`Gradients on ${name} agree with finite differences`, () => {
     for (const { name: what, at, loss: f } of [...convolutions(name), ...volumes(), ...others()]) {
-      test(what, async () => {
-        await useBackend(name);
+      test(what, async (t) => {
+        // Asked for here and not before: newer Node versions start the first suite while this file is still
+        // loading, and the backend is one for the whole process.
+        const missing = await useBackend(name).then(
+          () => undefined,
+          (error: Error) => `needs the ${name} backend: ${error.message}`,
+        );
+        if (missing !== undefined) return t.skip(missing);
         const point = at();
         // WebGPU waits for the device at every reading; on a software one a full comparison takes minutes.
         const error = await gradientError(f, point, name === 'webgpu' ? 8 : point.size);
