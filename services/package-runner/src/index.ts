@@ -26,6 +26,7 @@ export {
   signPackage,
   verifyManifest,
 } from './manifest.js';
+export { requireOwnManifest } from './own-manifest.js';
 export { defaultPackageLimits, type PackageLimits } from './package-files.js';
 export { type PackageYaml, packageYamlSchema, parsePackageYaml } from './package-yaml.js';
 export type { RunOptions, SandboxPolicy } from './preparation.js';

@@ -1,4 +1,4 @@
-import { ConsiliumError, nameSchema, semverSchema } from '@consilium/protocol';
+import { ConsiliumError, nameSchema, partNameSchema, semverSchema } from '@consilium/protocol';
 import { isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { isConfigSchema } from './config-schema.js';
@@ -58,8 +58,6 @@ export const resourcesSchema = z.strictObject({
 });
 export type Resources = z.infer<typeof resourcesSchema>;
 
-const partName = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, 'expected a name of a-z, 0-9 and _');
-
 const common = {
   name: nameSchema,
   version: semverSchema,
@@ -71,7 +69,7 @@ const common = {
     .strictObject({ primary: z.string().min(1).max(100), maximize: z.boolean().default(true) })
     .optional(),
   /** Model parts beside `weights` that a strategy may send along. */
-  parts: z.array(partName).max(16).default([]),
+  parts: z.array(partNameSchema).max(16).default([]),
 };
 
 const nodeSchema = z.strictObject({

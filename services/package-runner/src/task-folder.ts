@@ -3,6 +3,7 @@ import { chmod, cp, lstat, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:f
 import { basename, join } from 'node:path';
 import type { Accelerator, EntryName, TaskFile, TaskRequest } from './contract.js';
 import { contractVersion } from './contract.js';
+import { requirePartNames } from './part-names.js';
 import type { RunnablePackage } from './runnable.js';
 import type { TaskPaths } from './sandbox/environment.js';
 
@@ -28,12 +29,16 @@ export interface TaskFolderOptions {
   readonly accelerator: Accelerator;
 }
 
-/** Writes task.json and makes the folders; see docs/reference/compute-package.md. */
+/**
+ * Writes task.json and makes the folders; see docs/reference/compute-package.md.
+ * @throws ConsiliumError PKG_BAD_PART before anything is made
+ */
 export async function createTaskFolder(
   pack: RunnablePackage,
   request: TaskRequest,
   options: TaskFolderOptions,
 ): Promise<TaskFolder> {
+  requirePartNames(Object.keys(request.inputs ?? {}));
   await mkdir(options.workDir, { recursive: true, mode: 0o700 });
   await mkdir(request.stateDir, { recursive: true, mode: 0o700 });
   const root = await mkdtemp(join(options.workDir, 'task-'));

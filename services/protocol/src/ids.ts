@@ -19,6 +19,9 @@ export function isName(text: string): boolean {
   return namePattern.test(text);
 }
 
+/** Name of a model part (`weights`, `control`): it becomes a file name at the site. */
+export const partNameSchema = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, 'expected a name of a-z, 0-9 and _');
+
 /** A semantic version, as packages carry it. */
 export const semverSchema = z
   .string()

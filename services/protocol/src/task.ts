@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { digestSchema, isoTimeSchema, nameSchema, semverSchema, taskKindSchema } from './ids.js';
+import {
+  digestSchema,
+  isoTimeSchema,
+  nameSchema,
+  partNameSchema,
+  semverSchema,
+  taskKindSchema,
+} from './ids.js';
 import { signedClaimSchema } from './manifest.js';
 import { objectRefSchema } from './objects.js';
 
@@ -21,7 +28,7 @@ export const taskTemplateSchema = z.strictObject({
   rounds: z.int().positive(),
   package: packageRefSchema,
   /** Model parts to start from; `weights` always, others when a strategy names them. */
-  inputs: z.record(z.string(), objectRefSchema),
+  inputs: z.record(partNameSchema, objectRefSchema),
   config: z.record(z.string(), z.unknown()),
   random_seed: z.int().nonnegative(),
   /** When the combiner stops waiting (its clock). */

@@ -47,6 +47,8 @@ const deviceFiles = [
   '/dev/nvidia-caps',
 ];
 const temporaryBytes = 256 * 2 ** 20;
+/** Data loaders share batches there. Without a bound it would be half of the machine's memory, seen by no monitor. */
+const sharedBytes = 2 ** 30;
 
 /** Arguments of `bwrap` up to and including `--`. */
 export function bubblewrapArguments(view: SandboxView): string[] {
@@ -69,6 +71,12 @@ export function bubblewrapArguments(view: SandboxView): string[] {
     '/dev',
     ...(devices ? deviceFiles.flatMap((path) => ['--dev-bind-try', path, path]) : []),
     ...(devices ? ['--ro-bind-try', '/sys', '/sys', '--ro-bind-try', '/etc/vulkan', '/etc/vulkan'] : []),
+    '--size',
+    String(sharedBytes),
+    '--tmpfs',
+    '/dev/shm',
+    '--remount-ro',
+    '/dev',
     '--size',
     String(temporaryBytes),
     '--tmpfs',

@@ -120,10 +120,32 @@ test('data, package, model, sdk and system are read-only; the task and state fol
   assert.match(await readFile(data, 'utf8'), /^id,age/);
 });
 
+test('a native backend is there to be read, and the task is told where', { skip }, async (t) => {
+  const body = `
+    const folder = process.env.CONSILIUM_NATIVE!;
+    return [folder, fs.readFileSync(folder + '/library.so', 'utf8'), attempt(() => fs.writeFileSync(folder + '/library.so', 'x'))];`;
+  let native = '';
+  const found = await probe(t, body, async ({ root }) => {
+    native = join(root, 'native');
+    await mkdir(native);
+    await writeFile(join(native, 'library.so'), 'native code');
+    return {};
+  });
+  assert.deepEqual(found, [native, 'native code', 'EROFS']);
+});
+
 test('nothing that a package writes to /tmp is there afterwards', { skip }, async (t) => {
   const name = `/tmp/consilium-sandbox-${process.pid}`;
   await probe(t, `fs.writeFileSync(${JSON.stringify(name)}, 'x'); return 0;`);
   assert.equal(existsSync(name), false);
+});
+
+test('shared memory is bounded, and nothing else of /dev can be filled', { skip }, async (t) => {
+  const body = `
+    const size = (path: string) => { const { blocks, bsize } = fs.statfsSync(path); return blocks * bsize; };
+    return [size('/dev/shm') <= 2 ** 30, attempt(() => fs.writeFileSync('/dev/x', 'x')),
+      attempt(() => fs.writeFileSync('/dev/shm/y', '')), attempt(() => fs.writeFileSync('/dev/null', 'x'))];`;
+  assert.deepEqual(await probe(t, body), [true, 'EROFS', 'done', 'done']);
 });
 
 test('a sandboxed package sees no process but its own, and has no rights over the system', {

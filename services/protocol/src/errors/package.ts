@@ -49,6 +49,10 @@ const authoring = {
 const archive = {
   PKG_BAD_MANIFEST: badInput('The manifest of the package is not valid.', rebuild),
   PKG_UNSIGNED: denied('The package is not signed.', 'Publish it with: consilium package publish'),
+  PKG_MANIFEST_DIFFERS: integrity(
+    'The manifest says something else about the package than the package itself.',
+    'Do not run it: allowing a digest allows what is in the archive, not what a stranger says about it.',
+  ),
   PKG_BAD_SIGNATURE: integrity('The signature of the package is not valid.', distrust),
   PKG_SIGNER_NOT_ALLOWED: denied(
     'The package is signed by somebody this site does not allow.',
@@ -90,6 +94,10 @@ const running = {
   PKG_RESOURCES_DENIED: denied(
     'The package asks for more than the policy or the machine gives.',
     'Raise the limit in client.yaml, or lower `resources` in package.yaml.',
+  ),
+  PKG_BAD_PART: badInput(
+    'A model part has a name that is not allowed.',
+    'Parts are named by a letter a-z and up to 31 more of a-z, 0-9 and _, such as weights.',
   ),
   PKG_START_FAILED: unavailable(
     'The program of the package could not be started.',
