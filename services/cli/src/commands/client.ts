@@ -42,7 +42,11 @@ export function clientsCommand(): Command {
 }
 
 function withFleet(command: Command): Command {
-  command.command('list').description('all clients that ever enrolled').action(listClients);
+  command
+    .command('list')
+    .description('all clients that ever enrolled')
+    .addHelpText('after', '\nExample:\n  consilium clients list')
+    .action(listClients);
   command
     .command('revoke')
     .description('shut a client out for good (admin)')

@@ -114,6 +114,7 @@ export function contextCommand(): Command {
   command
     .command('list')
     .description('all contexts; the current one is marked')
+    .addHelpText('after', '\nExample:\n  consilium context list')
     .action(async (_: unknown, self: Command) => {
       const { current, contexts } = await readContexts();
       const list = Object.entries(contexts).map(([name, { url, key }]) => ({

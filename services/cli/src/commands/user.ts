@@ -29,6 +29,7 @@ export function userCommand(): Command {
   command
     .command('list')
     .description('who has a token')
+    .addHelpText('after', '\nExample:\n  consilium user list')
     .action(async (_: unknown, self: Command) => {
       const { out, api } = openSession(self);
       const users = await (await api()).get('/users', usersSchema);

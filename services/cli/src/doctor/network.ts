@@ -12,7 +12,7 @@ import { readInfo } from '../login/reducer-info.js';
 import { type Check, fail, ok, warn } from './check.js';
 import type { Subject } from './subject.js';
 
-/** A signed request may be this old (`verifyRequest`); half of it leaves room. */
+/** Signed requests are refused when the clocks are further apart than this, in milliseconds (`verifyRequest`). */
 const skewLimit = 5 * 60_000;
 const timeout = 10_000;
 
