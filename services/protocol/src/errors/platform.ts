@@ -15,7 +15,7 @@ export const platformErrors = defineErrors({
     'Large files go to the object store: POST /api/v1/uploads says where.',
   ),
   NOT_FOUND: kinds.notFound('There is nothing at this address.', 'Check the path.'),
-  USAGE: kinds.badInput('The command was called with wrong arguments.', 'See --help.'),
+  USAGE: kinds.usage('The command was called with wrong arguments.', 'See --help.'),
   UP_CHILD_FAILED: kinds.unavailable(
     'A program of the platform could not be started.',
     'Its last log lines say why; the whole log is in the file named.',

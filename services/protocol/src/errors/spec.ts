@@ -29,10 +29,11 @@ export function defineErrors<T extends Record<string, ErrorSpec>>(table: T): T {
   return table;
 }
 
-const { badInput, denied, notFound, conflict, unavailable, integrity, failure } = exitCodes;
+const { usage, badInput, denied, notFound, conflict, unavailable, integrity, failure } = exitCodes;
 
 /** Short constructors for the classes that recur. */
 export const kinds = {
+  usage: (message: string, fix: string): ErrorSpec => ({ message, fix, http: 400, exit: usage }),
   badInput: (message: string, fix: string): ErrorSpec => ({ message, fix, http: 400, exit: badInput }),
   unauthenticated: (message: string, fix: string): ErrorSpec => ({ message, fix, http: 401, exit: denied }),
   denied: (message: string, fix: string): ErrorSpec => ({ message, fix, http: 403, exit: denied }),
