@@ -124,17 +124,8 @@ export async function startPlatform(options: PlatformOptions): Promise<RunningPl
   };
 }
 
-async function natsServerFor(options: PlatformOptions): Promise<FoundNatsServer> {
-  if (options.natsServer === undefined) return findNatsServer({ log: options.log });
-  // Its folder as the whole PATH: it is checked like any other, and nothing is fetched in its place.
-  const folder = resolve(options.natsServer, '..');
-  const found = await findNatsServer({
-    log: options.log,
-    path: folder,
-    cacheDir: join(options.dir, 'tmp'),
-    ways: [],
-  });
-  return found;
+function natsServerFor({ natsServer, log }: PlatformOptions): Promise<FoundNatsServer> {
+  return findNatsServer({ log, ...(natsServer === undefined ? {} : { file: resolve(natsServer) }) });
 }
 
 function natsSpec(dir: string, found: FoundNatsServer, nats: NatsBootstrap): ChildSpec {

@@ -43,6 +43,18 @@ test('one that is too old or does not run is passed over; from the cache the new
   assert.deepEqual(found, { path: join(cacheDir, 'nats-server-2.14.0'), version: '2.14.0', origin: 'cache' });
 });
 
+test('a binary that is named is taken whatever its file is called, and nothing in its place', async () => {
+  const [given, cacheDir] = [join(await folder('given'), 'nats-2.9'), await folder('cache4')];
+  await binary(join(cacheDir, 'nats-server-2.15.2'), '2.15.2');
+  await binary(given, '2.9.10');
+  const found = await findNatsServer({ log, file: given, cacheDir });
+  assert.deepEqual(found, { path: given, version: '2.9.10', origin: 'path' });
+
+  await binary(given, '2.8.4');
+  const refused = findNatsServer({ log, file: given, cacheDir });
+  await assert.rejects(refused, { code: 'UP_NO_NATS', where: given, detail: /2\.9\.0 or newer/ });
+});
+
 test('when nothing works the error says why each way failed', async () => {
   const saved = process.env.PATH;
   process.env.PATH = await folder('empty');

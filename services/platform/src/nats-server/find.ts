@@ -38,6 +38,8 @@ export interface FindOptions {
   readonly log: Logger;
   /** Default: `$XDG_CACHE_HOME/consilium/bin`, or `~/.cache/consilium/bin`. */
   readonly cacheDir?: string;
+  /** This binary, whatever its file is called, and no other: nothing is searched or fetched. */
+  readonly file?: string;
   /** Folders to search, in the form of PATH. Default: PATH. */
   readonly path?: string;
   /** Ways to fetch one, in order; all by default. For tests and for sites that allow only some. */
@@ -57,6 +59,12 @@ export function defaultCacheDir(env: NodeJS.ProcessEnv = process.env): string {
  */
 export async function findNatsServer(options: FindOptions): Promise<FoundNatsServer> {
   const { log, cacheDir = defaultCacheDir(), path = process.env.PATH ?? '' } = options;
+  if (options.file !== undefined) {
+    const given = await firstUsable([options.file], 'path', log);
+    if (given !== undefined) return given;
+    const detail = `It is no nats-server ${serverFeatures.base.join('.')} or newer that runs here.`;
+    throw new ConsiliumError('UP_NO_NATS', detail, { where: options.file });
+  }
   const installed = await firstUsable(
     path.split(delimiter).map((dir) => join(dir, 'nats-server')),
     'path',
