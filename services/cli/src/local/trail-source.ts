@@ -43,8 +43,22 @@ export function folderTrail(root: string): TrailSource {
       }
     },
     stream: async (bucket, key) => createReadStream(await isThere(bucket, key)) as AsyncIterable<Uint8Array>,
-    ranges: async (bucket, key) => fileSource(await isThere(bucket, key)),
+    ranges: async (bucket, key) => {
+      const file = await isThere(bucket, key);
+      const { size } = await stat(file);
+      return { size, read: (offset, length) => readRange(file, offset, length) };
+    },
   };
+}
+
+/** Opened for each read: whoever walks a trail never says that a file is done with. */
+async function readRange(file: string, offset: number, length: number): Promise<Uint8Array> {
+  const source = await fileSource(file);
+  try {
+    return await source.read(offset, length);
+  } finally {
+    await source.close();
+  }
 }
 
 function notFound(bucket: string, key: string): ConsiliumError {
