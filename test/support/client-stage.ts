@@ -183,11 +183,18 @@ export class ClientProcess {
   readonly exited: Promise<number | null>;
   log = '';
 
-  constructor(configFile: string, args: readonly string[] = []) {
+  /** `under` is a command line to run it under, such as `ip netns exec …`; `place` where, and with what around it. */
+  constructor(
+    configFile: string,
+    args: readonly string[] = [],
+    under: readonly string[] = [],
+    place: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+  ) {
     const main = fileURLToPath(import.meta.resolve('@consilium/client/main'));
     const all = [main, '-in', configFile, '--ready-line', '--die-with-parent', ...args];
-    const env = { ...process.env, CONSILIUM_LOG_FORMAT: 'json' };
-    const child = spawn(process.execPath, all, { stdio: ['pipe', 'pipe', 'pipe'], env });
+    const env = { ...(place.env ?? process.env), CONSILIUM_LOG_FORMAT: 'json' };
+    const [program = '', ...line] = [...under, process.execPath, ...all];
+    const child = spawn(program, line, { ...place, stdio: ['pipe', 'pipe', 'pipe'], env });
     this.child = child;
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.log = (this.log + text).slice(-100_000);

@@ -14,7 +14,10 @@ export interface ConnectProxy {
 }
 
 /** @param names host names that the proxy resolves itself, as a hospital's does for the outside. */
-export async function startConnectProxy(names: Readonly<Record<string, string>> = {}): Promise<ConnectProxy> {
+export async function startConnectProxy(
+  names: Readonly<Record<string, string>> = {},
+  host = '127.0.0.1',
+): Promise<ConnectProxy> {
   const open = new Set<Socket>();
   const tunnels: string[] = [];
   const server: Server = createServer((_, response) => response.writeHead(405).end());
@@ -37,8 +40,8 @@ export async function startConnectProxy(names: Readonly<Record<string, string>> 
       socket.end(`HTTP/1.1 ${proxy.refuseWith} Refused\r\n\r\n`);
       return;
     }
-    const [host = '', port = ''] = target.split(':');
-    const upstream = connect(Number(port), names[host] ?? host, () => {
+    const [name = '', port = ''] = target.split(':');
+    const upstream = connect(Number(port), names[name] ?? name, () => {
       socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
       upstream.write(head);
       upstream.pipe(socket).pipe(upstream);
@@ -55,8 +58,8 @@ export async function startConnectProxy(names: Readonly<Record<string, string>> 
       });
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
-  return Object.assign(proxy, { url: `http://127.0.0.1:${address.port}` });
+  return Object.assign(proxy, { url: `http://${host}:${address.port}` });
 }
