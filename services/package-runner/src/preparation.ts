@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { ConsiliumError } from '@consilium/protocol';
+import { dirname, join, resolve } from 'node:path';
+import { ConsiliumError, nativeFolder } from '@consilium/protocol';
 import type { Accelerator, Isolation, TaskEvent, TaskRequest } from './contract.js';
 import { type RunnablePackage, requireEntry, requireSdk } from './runnable.js';
 import type { SandboxView } from './sandbox/bubblewrap.js';
@@ -22,7 +22,7 @@ export interface SandboxPolicy {
   readonly network: 'none' | 'any';
   /** Never visible in the sandbox, wherever they lie (the key folder). Absolute. */
   readonly hidden?: readonly string[];
-  /** Further paths to read: interpreters outside /usr, a native backend. Absolute. */
+  /** Further paths to read: interpreters outside /usr. Absolute. */
   readonly readOnly?: readonly string[];
 }
 
@@ -56,6 +56,8 @@ export interface Preparation {
   readonly network: boolean;
   /** Read-only paths that do not depend on the task. */
   readonly readOnly: readonly string[];
+  /** Variables that do not depend on the task: what the operator wants, and where native backends are. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /**
@@ -79,16 +81,24 @@ export async function prepare(
     });
   }
   const readOnly = [pack.folder, ...(sandbox.readOnly ?? [])];
+  const native: Record<string, string> = {};
   if (pack.runtime === 'node') {
     if (sdk === undefined) throw new TypeError('runtime node needs the sdk');
     requireSdk(pack, sdk.version);
     readOnly.push(await linkSdk(pack.folder, sdk), ...sdk.readOnly, realpathSync(process.execPath));
+    // The sdk would look below the home folder, and a task has its own.
+    const folder = resolve(nativeFolder({ ...process.env, ...options.env }));
+    if (existsSync(folder)) {
+      readOnly.push(folder);
+      native.CONSILIUM_NATIVE = folder;
+    }
   }
   return {
     isolation,
     ...(machine.bwrap === undefined ? {} : { bwrap: machine.bwrap }),
     network: wantsNetwork,
     readOnly,
+    env: { ...options.env, ...native },
   };
 }
 

@@ -43,7 +43,7 @@ async function runIn(
   const child = new Child({
     argv: taskArgv(options.package, folder),
     env: {
-      ...baseEnvironment(task.tmpDir, task.threads, task.accelerator, options.env),
+      ...baseEnvironment(task.tmpDir, task.threads, task.accelerator, preparation.env),
       ...taskEnvironment(task, folder.paths),
     },
     cwd: box,

@@ -64,7 +64,7 @@ export class WarmWorker {
     const child = new Child({
       argv: [process.execPath, hostFile],
       env: {
-        ...baseEnvironment(home, options.limits.threads, options.accelerator, options.env),
+        ...baseEnvironment(home, options.limits.threads, options.accelerator, preparation.env),
         CONSILIUM_WORKER: '1',
         CONSILIUM_SESSION: request.session,
         CONSILIUM_SITE: request.site,

@@ -3,6 +3,7 @@ export * from './client-config.js';
 export * from './enrolment.js';
 export * from './errors/index.js';
 export * from './events.js';
+export * from './folders.js';
 export * from './ids.js';
 export * from './manifest.js';
 export * from './objects.js';

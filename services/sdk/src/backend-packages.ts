@@ -1,18 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { nativeFolder } from '@consilium/protocol/folders';
 import { version_core } from '@tensorflow/tfjs-core';
 
 const requireHere = createRequire(import.meta.url);
 
-/** Where `scripts/native.sh` puts backends: `CONSILIUM_NATIVE`, or the user's cache. */
-export function nativeRoot(env: NodeJS.ProcessEnv = process.env): string {
-  return env.CONSILIUM_NATIVE || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'consilium', 'native');
-}
-
 function nativeFolders(prefix: string, env: NodeJS.ProcessEnv): string[] {
-  const root = nativeRoot(env);
+  const root = nativeFolder(env);
   if (!existsSync(root)) return [];
   const platform = `-${process.platform}-${process.arch}`;
   return readdirSync(root)
@@ -48,7 +43,7 @@ export function findPackage(
       // Not installed in this place; the next one is asked.
     }
   }
-  return `${names.join(' and ')} not installed (${version_core} wanted; looked beside the sdk and in ${nativeRoot(env)})`;
+  return `${names.join(' and ')} not installed (${version_core} wanted; looked beside the sdk and in ${nativeFolder(env)})`;
 }
 
 /** Folder with the three .wasm files, as a path that ends in a separator. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
+import { nativeFolder } from '@consilium/protocol/folders';
 import { candidatesFor, useBackend } from './backend.js';
-import { findPackage, nativeRoot } from './backend-packages.js';
+import { findPackage } from './backend-packages.js';
 import * as tf from './tf.js';
 
 describe('The choice of a backend', () => {
@@ -63,8 +64,8 @@ describe('The choice of a backend', () => {
   });
 
   test('looks in CONSILIUM_NATIVE, else in the user’s cache', () => {
-    assert.equal(nativeRoot({ CONSILIUM_NATIVE: '/a' }), '/a');
-    assert.equal(nativeRoot({ XDG_CACHE_HOME: '/c' }), '/c/consilium/native');
+    assert.equal(nativeFolder({ CONSILIUM_NATIVE: '/a' }), '/a');
+    assert.equal(nativeFolder({ XDG_CACHE_HOME: '/c' }), '/c/consilium/native');
     assert.equal(typeof findPackage(['no-such-package'], 'none', { env: {} }), 'string');
   });
 });

@@ -60,6 +60,8 @@ export async function taskSetup(
       limits: { ...resolveLimits(pack), timeout: 60, ...options.limits },
       accelerator: 'none',
       sandbox: { isolation: options.isolation ?? 'any', network: 'none' },
+      // What is installed on this machine must not change what a test sees.
+      env: { CONSILIUM_NATIVE: join(root, 'native') },
       sdk: { folder: sdkFolder, version: '0.1.0', readOnly: [sdkFolder] },
       graceMs: 300,
       watchMs: 50,
