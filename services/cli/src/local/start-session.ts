@@ -21,7 +21,7 @@ import { z } from 'zod';
 import type { ApiClient } from '../core/api-client.js';
 import { runEntry } from './run-entry.js';
 import { applySettings, checkSpec, type SpecInput } from './session-file.js';
-import { uploadToReducer } from './upload.js';
+import { uploadModel } from './upload-model.js';
 
 export interface SessionStart {
   /** Fields of session.yaml; the package may be missing when `package` names it. */
@@ -53,7 +53,7 @@ export async function startSession(api: ApiClient, start: SessionStart): Promise
   const uploaded =
     seed === undefined
       ? await seedFromInit(api, start, manifest, detail.archive_url, config, spec.random_seed)
-      : await uploadToReducer(api, seed);
+      : await uploadModel(api, seed);
   return api.post('/sessions', { spec, seed: uploaded }, sessionViewSchema);
 }
 
@@ -116,7 +116,7 @@ async function seedFromInit(
       async ({ parts }) => {
         if (parts.weights === undefined)
           throw new ConsiliumError('SESSION_BAD_SEED', 'init made no weights.');
-        return uploadToReducer(api, parts.weights);
+        return uploadModel(api, parts.weights);
       },
     );
   } finally {
