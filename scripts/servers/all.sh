@@ -8,9 +8,10 @@ need() { # need <name> <command...>
   shift
   if path=$("$@"); then echo "$name: $path"; else echo "$name: could not be had"; failed=1; fi
 }
-# Debian packages, where this is Debian and we may: bubblewrap (sandbox), s3cmd (an independent look at the trail).
+# Debian packages, where this is Debian and we may: bubblewrap (sandbox), s3cmd (an independent look at the trail),
+# shells (completion).
 missing=()
-for tool in bwrap:bubblewrap s3cmd:s3cmd openssl:openssl; do
+for tool in bwrap:bubblewrap s3cmd:s3cmd openssl:openssl zsh:zsh fish:fish; do
   command -v "${tool%%:*}" >/dev/null 2>&1 || missing+=("${tool##*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then
