@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -148,6 +148,12 @@ export class CombinerStage {
     });
   }
 
+  /** Bytes of memory that the combiner's process has in use. */
+  async combinerMemory(): Promise<number> {
+    const status = await readFile(`/proc/${this.#child?.pid}/status`, 'utf8');
+    return Number(/^VmRSS:\s*(\d+) kB/m.exec(status)?.[1]) * 1024;
+  }
+
   /** kill -9, or another signal; the exit code. */
   async killCombiner(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
     const child = this.#child;
@@ -156,6 +162,13 @@ export class CombinerStage {
     const gone = new Promise<number | null>((resolve) => child.once('exit', resolve));
     child.kill(signal);
     return await gone;
+  }
+
+  /** Stops the object store's process where it is: whoever asks it waits. */
+  pauseStore(): { resume(): void } {
+    const { child } = this.#storeServer;
+    child.kill('SIGSTOP');
+    return { resume: () => child.kill('SIGCONT') };
   }
 
   /** Ends the object store's process; `resume` starts it again on the same port. */

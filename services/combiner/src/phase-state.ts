@@ -1,6 +1,17 @@
-import type { Order, Report, ResultReply, TaskRecord } from '@consilium/protocol';
+import {
+  ConsiliumError,
+  type Order,
+  type Report,
+  type ResultReply,
+  type TaskRecord,
+} from '@consilium/protocol';
 import type { Phase } from './phase.js';
 import type { Stored } from './records.js';
+
+/** Different updates that a client may bring for one task; it needs one, and one more for each time it is restarted. */
+const UPDATES_A_TASK = 8;
+/** Uploads in parts that a client may begin for one task: the store keeps each until it is old. */
+const BEGUN_A_TASK = 300;
 
 /** What the combiner holds in memory of one order; all of it can be read again from the durable state. */
 export class PhaseState implements Phase {
@@ -19,6 +30,8 @@ export class PhaseState implements Phase {
   retryAt = 0;
   /** When a report that was held back may be written, milliseconds; undefined when none is. */
   reportDue: number | undefined;
+  readonly #updates = new Map<string, Set<string>>();
+  readonly #begun = new Map<string, number>();
   #order: Stored<Order>;
   #loaded = false;
   #waiting: (() => void)[] = [];
@@ -34,6 +47,27 @@ export class PhaseState implements Phase {
 
   get revision(): number {
     return this.#order.revision;
+  }
+
+  /**
+   * Counts what a client uploads, so that one task does not fill the store.
+   * @throws ConsiliumError TASK_TOO_MANY_UPLOADS
+   */
+  noteUpdate(client: string, digest: string): void {
+    const digests = this.#updates.get(client) ?? new Set();
+    this.#updates.set(client, digests);
+    if (!digests.has(digest) && digests.size >= UPDATES_A_TASK)
+      throw tooManyUploads(UPDATES_A_TASK, 'different updates');
+    digests.add(digest);
+  }
+
+  /** Whether one more upload in parts may be begun. @throws ConsiliumError TASK_TOO_MANY_UPLOADS */
+  requireRoom(client: string): void {
+    if ((this.#begun.get(client) ?? 0) >= BEGUN_A_TASK) throw tooManyUploads(BEGUN_A_TASK, 'uploads');
+  }
+
+  noteBegun(client: string): void {
+    this.#begun.set(client, (this.#begun.get(client) ?? 0) + 1);
   }
 
   /** Takes over a changed order; its records and report have to be read again. */
@@ -72,4 +106,10 @@ export class PhaseState implements Phase {
     const report = this.report?.value;
     return report !== undefined && report.state !== 'open' && report.epoch >= this.order.epoch;
   }
+}
+
+function tooManyUploads(limit: number, what: string): ConsiliumError {
+  return new ConsiliumError('TASK_TOO_MANY_UPLOADS', `${limit} ${what} were asked for already.`, {
+    where: 'put',
+  });
 }

@@ -1,4 +1,4 @@
-/** Lets `perSecond` things a key through on average, and `burst` of them at once (token bucket). */
+/** Lets things worth `perSecond` a key through on average, and `burst` at once (token bucket). */
 export class RateLimit {
   readonly #perSecond: number;
   readonly #burst: number;
@@ -9,12 +9,15 @@ export class RateLimit {
     this.#burst = burst;
   }
 
-  /** @param now milliseconds, never going back */
-  allows(key: string, now: number): boolean {
+  /**
+   * @param now milliseconds, never going back
+   * @param cost what this one is worth
+   */
+  allows(key: string, now: number, cost = 1): boolean {
     const bucket = this.#buckets.get(key) ?? { tokens: this.#burst, at: now };
     const tokens = Math.min(this.#burst, bucket.tokens + ((now - bucket.at) / 1000) * this.#perSecond);
-    const passes = tokens >= 1;
-    this.#buckets.set(key, { tokens: passes ? tokens - 1 : tokens, at: now });
+    const passes = tokens >= cost;
+    this.#buckets.set(key, { tokens: passes ? tokens - cost : tokens, at: now });
     return passes;
   }
 

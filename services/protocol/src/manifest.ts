@@ -24,6 +24,16 @@ export type DataSet = z.infer<typeof dataSetSchema>;
 export const metricsSchema = z.record(z.string().min(1).max(100), z.number());
 export type Metrics = z.infer<typeof metricsSchema>;
 
+/**
+ * Metrics as one site states them. Bounded in number, since they go into every manifest; and in size, so that
+ * no mean of them overflows or is a whole number that JSON does not carry exactly.
+ */
+export const largestMetric = 1e15;
+export const mostMetrics = 100;
+const claimedMetricsSchema = z
+  .record(z.string().min(1).max(100), z.number().min(-largestMetric).max(largestMetric))
+  .refine((metrics) => Object.keys(metrics).length <= mostMetrics, `expected at most ${mostMetrics} metrics`);
+
 /** How the site's computation ran. */
 export const executionSchema = z.strictObject({
   backend: z.string().max(100),
@@ -55,7 +65,7 @@ export const resultClaimSchema = z.strictObject({
     .int()
     .nonnegative()
     .max(2 ** 31 - 1),
-  metrics: metricsSchema,
+  metrics: claimedMetricsSchema,
   data_set: dataSetSchema,
   execution: executionSchema,
   completed_at: isoTimeSchema,

@@ -7,7 +7,7 @@ import {
   semverSchema,
   taskKindSchema,
 } from './ids.js';
-import { signedClaimSchema } from './manifest.js';
+import { mostMetrics, signedClaimSchema } from './manifest.js';
 import { objectRefSchema } from './objects.js';
 
 /** A package as a task names it; the client verifies archive digest and the manifest's signature itself. */
@@ -47,12 +47,16 @@ export type Task = z.infer<typeof taskSchema>;
 
 export const taskStates = ['accepted', 'downloading', 'running', 'uploading', 'finished', 'failed'] as const;
 
+/** What one side says to the other ends up in records, events and manifests: no text is without a bound. */
+const text = z.string().max(10_000);
+const taskIdSchema = z.string().max(200);
+
 const errorBodySchema = z.strictObject({
-  code: z.string(),
-  message: z.string().default(''),
-  detail: z.string(),
-  where: z.string().optional(),
-  fix: z.string().default(''),
+  code: z.string().max(100),
+  message: text.default(''),
+  detail: text,
+  where: text.optional(),
+  fix: text.default(''),
 });
 export type TaskError = z.infer<typeof errorBodySchema>;
 
@@ -74,14 +78,15 @@ export const helloRequestSchema = z.strictObject({
 export type HelloRequest = z.infer<typeof helloRequestSchema>;
 export const helloReplySchema = z.strictObject({
   combiner: nameSchema,
-  sync_seconds: z.number().positive(),
+  /** Bounded: a timer of Node that is too long fires at once. */
+  sync_seconds: z.number().min(0.01).max(3600),
 });
 export type HelloReply = z.infer<typeof helloReplySchema>;
 
 /** `up.<combiner>.<client>.sync`: heartbeat and reconciliation in one. */
 export const syncRequestSchema = z.strictObject({
-  instance: z.string(),
-  tasks: z.array(z.strictObject({ id: z.string(), state: z.enum(taskStates) })).max(100),
+  instance: z.string().max(64),
+  tasks: z.array(z.strictObject({ id: taskIdSchema, state: z.enum(taskStates) })).max(100),
 });
 export type SyncRequest = z.infer<typeof syncRequestSchema>;
 /** All tasks that hold now. The client drops everything that is not in the list. */
@@ -90,16 +95,16 @@ export type TasksMessage = z.infer<typeof tasksMessageSchema>;
 
 /** `up.<combiner>.<client>.urls` */
 export const urlsRequestSchema = z.strictObject({
-  task: z.string(),
+  task: taskIdSchema,
   /** Inputs to read: `package.archive`, `package.manifest`, `inputs.weights`, … */
-  get: z.array(z.string()).max(20).default([]),
+  get: z.array(z.string().max(100)).max(20).default([]),
   /** The update to write, once its size and digest are known. */
   put: z
     .strictObject({
       size: z.int().positive(),
       digest: digestSchema,
       /** Sign the parts of this unfinished multipart upload again. */
-      upload_id: z.string().optional(),
+      upload_id: z.string().max(1024).optional(),
     })
     .optional(),
 });
@@ -124,6 +129,8 @@ export const signedUploadSchema = z.discriminatedUnion('kind', [
         url: z.string(),
         headers: z.record(z.string(), z.string()),
         done: z.boolean().optional(),
+        /** Of a part that is done: what the store has, to be compared with the file. */
+        etag: z.string().max(200).optional(),
       }),
     ),
     expiresAt: z.number(),
@@ -143,10 +150,10 @@ export const sentPartsSchema = z
 
 /** `up.<combiner>.<client>.complete`: all parts of a multipart upload are there. */
 export const completeRequestSchema = z.strictObject({
-  task: z.string(),
+  task: taskIdSchema,
   digest: digestSchema,
   size: z.int().positive(),
-  upload_id: z.string(),
+  upload_id: z.string().max(1024),
   parts: sentPartsSchema,
 });
 export type CompleteRequest = z.infer<typeof completeRequestSchema>;
@@ -155,14 +162,14 @@ export type CompleteRequest = z.infer<typeof completeRequestSchema>;
 export const resultRequestSchema = z.discriminatedUnion('outcome', [
   z.strictObject({
     outcome: z.literal('done'),
-    task: z.string(),
+    task: taskIdSchema,
     signed: signedClaimSchema,
     /** Size of the update in bytes (train only). */
     update_size: z.int().positive().optional(),
   }),
   z.strictObject({
     outcome: z.literal('failed'),
-    task: z.string(),
+    task: taskIdSchema,
     error: errorBodySchema,
     /** Last lines the package printed. */
     log_tail: z.string().max(16_384),
@@ -178,14 +185,20 @@ export type ResultReply = z.infer<typeof resultReplySchema>;
 
 /** `up.<combiner>.<client>.event`: lossy. */
 export const clientEventSchema = z.strictObject({
-  task: z.string(),
+  task: taskIdSchema,
   state: z.enum(taskStates).optional(),
   step: z.number().optional(),
   steps: z.number().optional(),
   epoch: z.number().optional(),
-  metrics: z.record(z.string(), z.number()).optional(),
-  backend: z.string().optional(),
-  device: z.string().optional(),
+  metrics: z
+    .record(z.string().max(100), z.number())
+    .refine(
+      (metrics) => Object.keys(metrics).length <= mostMetrics,
+      `expected at most ${mostMetrics} metrics`,
+    )
+    .optional(),
+  backend: z.string().max(200).optional(),
+  device: z.string().max(200).optional(),
   message: z.string().max(2000).optional(),
 });
 export type ClientEvent = z.infer<typeof clientEventSchema>;

@@ -3,6 +3,7 @@ import { type Identity, signDocument } from '@consilium/platform';
 import {
   ConsiliumError,
   type DataSet,
+  largestMetric,
   purposes,
   type ResultClaim,
   resultClaimSchema,
@@ -23,15 +24,18 @@ export interface ClaimParts {
   readonly now: number;
 }
 
-/** Metrics that are no finite numbers cannot be signed or averaged. */
+/** Metrics that are no finite numbers, or beyond what the protocol carries, cannot be signed or averaged. */
 export function splitMetrics(metrics: Readonly<Record<string, number>>): {
   finite: Record<string, number>;
   dropped: string[];
 } {
+  // Not even a name like __proto__ gets lost between here and the combiner: the signature would not fit.
+  const usable = ([name, value]: [string, number]): boolean =>
+    Math.abs(value) <= largestMetric && name !== '__proto__';
   const entries = Object.entries(metrics);
   return {
-    finite: Object.fromEntries(entries.filter(([, value]) => Number.isFinite(value))),
-    dropped: entries.filter(([, value]) => !Number.isFinite(value)).map(([name]) => name),
+    finite: Object.fromEntries(entries.filter(usable)),
+    dropped: entries.filter((entry) => !usable(entry)).map(([name]) => name),
   };
 }
 

@@ -37,7 +37,13 @@ export function failedRequest(task: Task, error: ConsiliumError, logTail: string
   return {
     outcome: 'failed',
     task: task.id,
-    error: { code, message, detail: detail.slice(0, 4000), ...(where === undefined ? {} : { where }), fix },
+    error: {
+      code,
+      message: message.slice(0, 4000),
+      detail: detail.slice(0, 4000),
+      ...(where === undefined ? {} : { where: where.slice(0, 1000) }),
+      fix: fix.slice(0, 4000),
+    },
     log_tail: logTail.slice(-TAIL_LIMIT),
   };
 }

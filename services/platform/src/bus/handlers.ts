@@ -43,8 +43,10 @@ export class Handlers {
     const subscription = connection.subscribe(subject, {
       ...(options.queue === undefined ? {} : { queue: options.queue }),
       callback: (error, message) => {
-        if (error === null) limiter.run(() => this.#handle(message, handler, answers));
-        else log.error({ subject, reason: error.message }, 'the subscription has ended');
+        if (error !== null) log.error({ subject, reason: error.message }, 'the subscription has ended');
+        else if (options.admit?.(message.subject, message.data.length) !== false) {
+          limiter.run(() => this.#handle(message, handler, answers));
+        }
       },
     });
     this.#subscriptions.set(subscription, limiter);

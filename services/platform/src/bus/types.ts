@@ -24,6 +24,11 @@ export interface SubscribeOptions {
   readonly queue?: string;
   /** How many handlers may run at once; 1 keeps the order of arrival. Default 64. */
   readonly concurrency?: number;
+  /**
+   * Asked of each message before it is queued or read: false drops it without an answer. Without it, whoever
+   * sends faster than handlers work fills the memory.
+   */
+  readonly admit?: (subject: string, bytes: number) => boolean;
 }
 
 export interface BusSubscription {

@@ -13,6 +13,10 @@ export const sessionErrors = defineErrors({
     'The result came after its phase had closed.',
     'Raise round_deadline if sites need longer; the update does not count.',
   ),
+  TASK_TOO_MANY_UPLOADS: kinds.denied(
+    'The client has asked to upload more for one task than a task can need.',
+    'Look into the log of the client: it makes another update each time, or its uploads never end.',
+  ),
   TASK_ENDED: kinds.conflict(
     'The task has already ended with another outcome.',
     'Only the first outcome of a task counts; wait for the next task.',
