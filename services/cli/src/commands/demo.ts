@@ -25,6 +25,7 @@ export function demoCommand(): Command {
     .option('--store <url>', 's3://key:secret@host:port instead of the filesystem store')
     .option('--nats-server <path>', 'nats-server to use; found or fetched if left out')
     .option('-k, --keep-running', 'leave platform and clients running until Ctrl-C')
+    .addHelpText('after', '\nExample:\n  consilium demo --seed 3 --keep-running')
     .action(async (flags: DemoFlags, command: Command) => {
       await demo(flags, openSession(command).out);
     });

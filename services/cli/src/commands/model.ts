@@ -27,6 +27,7 @@ function listCommand(): Command {
   return new Command('list')
     .description('the committed models of a session')
     .argument('<session>')
+    .addHelpText('after', '\nExample:\n  consilium model list breast-1')
     .action(async (session: string, _: unknown, command: Command) => {
       const { out, api } = openSession(command);
       const models = await (await api()).get(
@@ -54,6 +55,7 @@ function showCommand(): Command {
   return new Command('show')
     .description('one model and its manifest')
     .argument('<model>', refHelp)
+    .addHelpText('after', '\nExample:\n  consilium model show breast-1/best')
     .action(async (ref: string, _: unknown, command: Command) => {
       const { out, api } = openSession(command);
       const client = await api();
@@ -80,6 +82,7 @@ function downloadCommand(): Command {
     .description('weights.npz and manifest.json of a model')
     .argument('<model>', refHelp)
     .option('-o, --out <folder>', 'where to put them; <session>-<number> if left out')
+    .addHelpText('after', '\nExample:\n  consilium model download breast-1/best --out best')
     .action(async (ref: string, options: { out?: string }, command: Command) => {
       const { out, api } = openSession(command);
       const client = await api();
@@ -142,6 +145,7 @@ function diffCommand(): Command {
     .description('how two npz files of one model differ, tensor by tensor')
     .argument('<a>')
     .argument('<b>')
+    .addHelpText('after', '\nExample:\n  consilium model diff 3/weights.npz 4/weights.npz')
     .action(async (a: string, b: string, _: unknown, command: Command) => {
       const { out } = openSession(command);
       const difference = await withFiles([a, b], async ([left, right]) => diffModels(left!, right!));

@@ -75,6 +75,7 @@ async function follow(out: Output, watch: () => Promise<SessionView>): Promise<v
 function listCommand(): Command {
   return new Command('list')
     .description('all sessions, newest first')
+    .addHelpText('after', '\nExample:\n  consilium session list --json')
     .action(async (_: unknown, command: Command) => {
       const { out, api } = openSession(command);
       const sessions = await (await api()).get('/sessions', z.array(sessionViewSchema));
@@ -96,6 +97,7 @@ function showCommand(): Command {
     .description('one session')
     .argument('<session>')
     .option('-f, --follow', 'watch it until it ends')
+    .addHelpText('after', '\nExample:\n  consilium session show breast-1 --follow')
     .action(async (id: string, options: { follow?: boolean }, command: Command) => {
       const { out, api } = openSession(command);
       const client = await api();
@@ -113,6 +115,7 @@ function stopCommand(): Command {
     .description('stop a session; every committed model stays')
     .argument('<session>')
     .option('-f, --follow', 'wait until it has stopped')
+    .addHelpText('after', '\nExample:\n  consilium session stop breast-1 --follow')
     .action(async (id: string, options: { follow?: boolean }, command: Command) => {
       const { out, api } = openSession(command);
       const client = await api();

@@ -1,8 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { lockState } from '@consilium/client';
-import { createLogger, parseStoreUrl } from '@consilium/platform';
-import { ConsiliumError } from '@consilium/protocol';
+import { createLogger, lockFolder, parseStoreUrl } from '@consilium/platform';
 import { Command, InvalidArgumentError } from 'commander';
 import { openSession } from '../core/command.js';
 import type { Output } from '../core/output.js';
@@ -27,6 +25,7 @@ export function upCommand(): Command {
     .option('-p, --port <port>', 'port of the API; chosen once and kept if left out', positive)
     .option('--store <url>', 's3://key:secret@host:port instead of the filesystem store')
     .option('--nats-server <path>', 'nats-server to use; found or fetched if left out')
+    .addHelpText('after', '\nExample:\n  consilium up --dir ./alliance --combiners 2')
     .action(async (options: UpOptions, command: Command) => {
       await up(options, openSession(command).out);
     });
@@ -35,7 +34,12 @@ export function upCommand(): Command {
 async function up(options: UpOptions, out: Output): Promise<void> {
   const dir = resolve(options.dir);
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  const lock = await lockFolder(dir);
+  const lock = await lockFolder(dir, {
+    file: 'up.lock',
+    inUse: 'UP_RUNNING',
+    holder: 'another `consilium up`',
+    unwritable: 'UP_DIR_UNWRITABLE',
+  });
   try {
     const log = createLogger({ service: 'up' });
     const platform = await startPlatform({
@@ -57,23 +61,17 @@ async function up(options: UpOptions, out: Output): Promise<void> {
   }
 }
 
-async function lockFolder(dir: string): Promise<{ release(): Promise<void> }> {
-  try {
-    return await lockState(dir);
-  } catch (error) {
-    if (!(error instanceof ConsiliumError && error.code === 'CLIENT_STATE_IN_USE')) throw error;
-    throw new ConsiliumError('UP_RUNNING', 'Another `consilium up` works on it.', {
-      where: dir,
-      cause: error,
-    });
-  }
-}
-
 /** Resolves with the first signal that asks for an end; a second one ends the process at once. */
 function asked(): Promise<string> {
   return new Promise((done) => {
+    let asks = 0;
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => done(signal));
+      process.on(signal, () => {
+        asks += 1;
+        done(signal);
+        // The programs end by themselves when their pipe to this process closes.
+        if (asks > 1) process.exit(exitCodes.interrupted);
+      });
     }
   });
 }
