@@ -6,4 +6,3 @@ export { type PackageFacts, type Permission, permit, type SiteFacts } from './po
 export { lookAround, type Site } from './site/facts.js';
 export { type ClientDeps, type RunningClient, startClient } from './start.js';
 export { type StateFolders, stateFolders } from './state/folders.js';
-export { lockState } from './state/lock.js';

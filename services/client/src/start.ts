@@ -1,4 +1,10 @@
-import { type Identity, type Logger, loadOrCreateIdentity } from '@consilium/platform';
+import {
+  type FolderLock,
+  type Identity,
+  type Logger,
+  loadOrCreateIdentity,
+  lockFolder,
+} from '@consilium/platform';
 import type { ClientConfig } from '@consilium/protocol';
 import { type AuditLog, openAudit } from './audit/log.js';
 import { Connection } from './connection.js';
@@ -6,7 +12,6 @@ import { Journal, type JournalEntry } from './journal.js';
 import { type Clock, systemClock } from './retry.js';
 import { lookAround, type Site } from './site/facts.js';
 import { prepareFolders, stateFolders } from './state/folders.js';
-import { lockState, type StateLock } from './state/lock.js';
 
 export interface ClientDeps {
   readonly log: Logger;
@@ -43,7 +48,12 @@ export interface RunningClient {
 export async function startClient(config: ClientConfig, deps: ClientDeps): Promise<RunningClient> {
   const { log, clock = systemClock } = deps;
   const folders = stateFolders(config.state);
-  const lock = await lockState(folders.root);
+  const lock = await lockFolder(folders.root, {
+    file: 'client.lock',
+    inUse: 'CLIENT_STATE_IN_USE',
+    holder: 'a client that runs',
+    unwritable: 'CLIENT_STATE_UNWRITABLE',
+  });
   let audit: AuditLog | undefined;
   try {
     await prepareFolders(folders);
@@ -81,7 +91,7 @@ export async function startClient(config: ClientConfig, deps: ClientDeps): Promi
 
 function running(
   connection: Connection,
-  parts: { config: ClientConfig; identity: Identity; audit: AuditLog; lock: StateLock; log: Logger },
+  parts: { config: ClientConfig; identity: Identity; audit: AuditLog; lock: FolderLock; log: Logger },
 ): RunningClient {
   const { config, identity, audit, lock, log } = parts;
   let stopped: Promise<void> | undefined;

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createLogger, lockFolder, parseStoreUrl } from '@consilium/platform';
+import { exitCodes } from '@consilium/protocol';
 import { Command, InvalidArgumentError } from 'commander';
 import { openSession } from '../core/command.js';
 import type { Output } from '../core/output.js';

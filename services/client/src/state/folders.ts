@@ -48,7 +48,7 @@ const KEPT_PACKAGES = 20;
 
 /**
  * Makes the folders, and removes what a killed client left of running tasks, old logs and packages that were
- * not used for longest. Nobody else may use the folder meanwhile (see `lockState`).
+ * not used for longest. Nobody else may use the folder meanwhile (see `lockFolder`).
  * @throws ConsiliumError CLIENT_STATE_UNWRITABLE
  */
 export async function prepareFolders(folders: StateFolders): Promise<void> {

@@ -1,1 +1,2 @@
+export { type FolderLock, type FolderLockOptions, lockFolder } from './folder-lock.js';
 export { runService, type ServiceContext, type ServiceOptions, type ServiceProcess } from './run-service.js';

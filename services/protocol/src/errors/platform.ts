@@ -28,4 +28,8 @@ export const platformErrors = defineErrors({
     'The platform runs already on this folder.',
     'Use the one that runs, or start another with --dir.',
   ),
+  UP_DIR_UNWRITABLE: kinds.badInput(
+    'The folder of the platform cannot be written.',
+    'Choose another one with --dir, give yourself the right to write there, or free space.',
+  ),
 });

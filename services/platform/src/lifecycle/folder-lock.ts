@@ -2,30 +2,50 @@ import { randomBytes } from 'node:crypto';
 import { link, lstat, open, rename, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { ConsiliumError } from '@consilium/protocol';
-import { unwritable } from './json-file.js';
+import { ConsiliumError, type ErrorCode } from '@consilium/protocol';
 
-export interface StateLock {
+export interface FolderLock {
   release(): Promise<void>;
 }
 
-const LOCK = 'client.lock';
+export interface FolderLockOptions {
+  /** Name of the lock in the folder. */
+  readonly file: string;
+  /** Error for a folder that somebody else works on, and how to say who that is. */
+  readonly inUse: ErrorCode;
+  readonly holder: string;
+  /** Error for a folder in which no lock can be made. */
+  readonly unwritable: ErrorCode;
+}
 
 /**
- * Makes sure that one client alone works on a state folder. The lock is a socket that its owner listens on:
+ * Makes sure that one process alone works on a folder. The lock is a socket that its owner listens on:
  * the kernel closes it with the process, however that ends, and it also holds between containers that share
- * the folder, where process ids mean nothing. (Across machines nothing can be said; a state folder is one
+ * the folder, where process ids mean nothing. (Across machines nothing can be said; such a folder is one
  * machine's.)
  *
- * @throws ConsiliumError CLIENT_STATE_IN_USE, CLIENT_STATE_UNWRITABLE
+ * @throws ConsiliumError with the codes of the options
  */
-export async function lockState(folder: string): Promise<StateLock> {
-  const short = await shortName(folder);
+export async function lockFolder(folder: string, options: FolderLockOptions): Promise<FolderLock> {
+  const unwritable = (cause: unknown): ConsiliumError => {
+    const detail = `Writing failed: ${(cause as NodeJS.ErrnoException).code ?? String(cause)}.`;
+    return new ConsiliumError(options.unwritable, detail, { where: folder, cause });
+  };
+  const short = await shortName(folder).catch((cause: unknown) => {
+    throw unwritable(cause);
+  });
   try {
     const own = `lock-${process.pid}-${randomBytes(4).toString('hex')}`;
-    const server = await listen(short.path(own), folder);
+    const server = await listen(short.path(own)).catch((cause: unknown) => {
+      throw unwritable(cause);
+    });
     try {
-      await take(folder, own, short.path);
+      const taken = await take(folder, own, options.file, short.path).catch((cause: unknown) => {
+        throw unwritable(cause);
+      });
+      if (!taken) {
+        throw new ConsiliumError(options.inUse, `It is locked by ${options.holder}.`, { where: folder });
+      }
     } catch (error) {
       await close(server);
       throw error;
@@ -34,7 +54,7 @@ export async function lockState(folder: string): Promise<StateLock> {
     }
     return {
       async release() {
-        await unlink(join(folder, LOCK)).catch(() => undefined); // a stale one is no harm
+        await unlink(join(folder, options.file)).catch(() => undefined); // a stale one is no harm
         await close(server);
       },
     };
@@ -43,17 +63,23 @@ export async function lockState(folder: string): Promise<StateLock> {
   }
 }
 
-async function take(folder: string, own: string, path: (name: string) => string): Promise<void> {
-  const lock = join(folder, LOCK);
+/** @returns whether the lock is ours now; false when its owner is alive. */
+async function take(
+  folder: string,
+  own: string,
+  file: string,
+  path: (name: string) => string,
+): Promise<boolean> {
+  const lock = join(folder, file);
   for (let attempt = 0; attempt < 5; attempt++) {
     try {
       await link(join(folder, own), lock);
-      return;
+      return true;
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw unwritable(lock, cause);
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
     }
     const before = await lstat(lock).catch(() => undefined);
-    if (await isAlive(path(LOCK))) break;
+    if (await isAlive(path(file))) break;
     if (before === undefined) continue;
     // Its owner is dead. Somebody else may find that out too and have taken the lock in the meantime: what
     // was moved aside is looked at, and put back if it is not the dead one.
@@ -65,7 +91,7 @@ async function take(folder: string, own: string, path: (name: string) => string)
     if (moved !== undefined && moved.ino !== before.ino) await link(aside, lock).catch(() => undefined);
     await unlink(aside).catch(() => undefined);
   }
-  throw new ConsiliumError('CLIENT_STATE_IN_USE', 'It is locked by a client that runs.', { where: folder });
+  return false;
 }
 
 function isAlive(path: string): Promise<boolean> {
@@ -76,16 +102,16 @@ function isAlive(path: string): Promise<boolean> {
       resolve(true);
     });
     socket.once('error', (error: NodeJS.ErrnoException) => {
-      // Anything but "nobody listens" counts as alive: two clients at once are worse than none.
+      // Anything but "nobody listens" counts as alive: two owners at once are worse than none.
       resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT' && error.code !== 'ENOTSOCK');
     });
   });
 }
 
-function listen(path: string, folder: string): Promise<Server> {
+function listen(path: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
-    server.once('error', (cause) => reject(unwritable(folder, cause)));
+    server.once('error', reject);
     server.listen(path, () => {
       server.unref();
       resolve(server);
@@ -104,9 +130,7 @@ function close(server: Server): Promise<void> {
 async function shortName(folder: string): Promise<{ path(name: string): string; done(): Promise<void> }> {
   if (process.platform !== 'linux')
     return { path: (name) => join(folder, name), done: async () => undefined };
-  const handle = await open(folder, 'r').catch((cause: unknown) => {
-    throw unwritable(folder, cause);
-  });
+  const handle = await open(folder, 'r');
   return {
     path: (name) => `/proc/self/fd/${handle.fd}/${name}`,
     done: () => handle.close(),
