@@ -1,3 +1,4 @@
+export type { Access, GuardedRoute } from './api/auth.js';
 export { type AuditLine, brokenAt, hashOf } from './audit.js';
 export {
   type ReducerConfig,

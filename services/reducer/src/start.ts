@@ -13,10 +13,19 @@ import {
   storeFromConfig,
   userJwtForClient,
 } from '@consilium/platform';
-import { buckets, type Order, type Report, serviceInbox, streams, subjects } from '@consilium/protocol';
+import {
+  buckets,
+  ConsiliumError,
+  type Order,
+  type Report,
+  serviceInbox,
+  streams,
+  subjects,
+} from '@consilium/protocol';
+import type { GuardedRoute } from './api/auth.js';
 import type { ApiContext, ClientAccess } from './api/context.js';
 import { ensureAdmin } from './api/people.js';
-import { buildApi } from './api/server.js';
+import { type Api, buildApi } from './api/server.js';
 import { Audit } from './audit.js';
 import type { ReducerConfig } from './config.js';
 import { SessionEngine } from './engine/engine.js';
@@ -30,6 +39,10 @@ export interface RunningReducer {
   /** Address of the HTTP API. */
   readonly url: string;
   readonly publicKey: string;
+  /** Every route of the API and who may call it. */
+  readonly routes: readonly GuardedRoute[];
+  /** Whether this reducer moves the sessions now; of several, one does. */
+  isLeader(): boolean;
   stop(): Promise<void>;
 }
 
@@ -126,13 +139,13 @@ export async function startReducer(config: ReducerConfig, deps: ReducerDeps): Pr
     if (config.admin_token_hash !== undefined) await ensureAdmin(context, config.admin_token_hash);
     const hellos = answerHellos({ bus, state, fleet, syncSeconds: config.sync_seconds, log });
     undo.push(() => hellos.stop());
-    const api = await buildApi(context);
+    const { api, routes } = await buildApi(context);
     undo.push(() => api.close());
-    const url = await api.listen(config.listen);
+    const url = await listen(api, config.listen);
     engine.start();
     undo.push(() => engine.stop());
     log.info({ url, key: identity.publicKey }, 'reducer is up');
-    return { url, publicKey: identity.publicKey, stop };
+    return { url, publicKey: identity.publicKey, routes, isLeader: () => engine.isLeader, stop };
   } catch (error) {
     await stop().catch((other) => log.warn({ err: other }, 'could not end everything'));
     throw error;
@@ -163,4 +176,18 @@ async function clientAccess(config: ReducerConfig, now: () => number): Promise<C
       return { jwt, expiresAt: issued + CLIENT_JWT_TTL };
     },
   };
+}
+
+/** @throws UP_PORT_TAKEN */
+async function listen(api: Api, where: ReducerConfig['listen']): Promise<string> {
+  try {
+    return await api.listen(where);
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EADDRINUSE') throw error;
+    throw new ConsiliumError('UP_PORT_TAKEN', `${where.host}:${where.port} is in use by another program.`, {
+      where: 'listen',
+      fix: 'Stop that program, or give another port in the configuration of the reducer.',
+      cause: error,
+    });
+  }
 }

@@ -31,8 +31,19 @@ export function tokenHash(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
-/** Authenticates every request before its route runs; a route without `config.access` cannot be registered. */
-export function guardRoutes(app: FastifyInstance, context: ApiContext): void {
+/** A route as it was registered. */
+export interface GuardedRoute {
+  readonly method: string;
+  readonly url: string;
+  readonly access: Access;
+}
+
+/**
+ * Authenticates every request before its route runs; a route without `config.access` cannot be registered.
+ * Gives the list that fills as routes are registered.
+ */
+export function guardRoutes(app: FastifyInstance, context: ApiContext): GuardedRoute[] {
+  const routes: GuardedRoute[] = [];
   app.decorateRequest('caller', null);
   app.decorateRequest('rawBody', null);
   app.addHook('onRoute', (route) => {
@@ -42,6 +53,8 @@ export function guardRoutes(app: FastifyInstance, context: ApiContext): void {
         `Route ${String(route.method)} ${route.url} does not say who may call it.`,
       );
     }
+    const access = route.config?.access ?? 'open';
+    for (const method of [route.method].flat()) routes.push({ method, url: route.url, access });
   });
   app.addHook('preValidation', async (request) => {
     // An address that is no route has no data to guard; it gets its 404.
@@ -53,6 +66,7 @@ export function guardRoutes(app: FastifyInstance, context: ApiContext): void {
     request.caller =
       access === 'client' ? await clientOf(request, context) : await personOf(request, context, access);
   });
+  return routes;
 }
 
 /** The authenticated caller of a guarded route. */

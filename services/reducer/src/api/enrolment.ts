@@ -13,6 +13,7 @@ import {
   purposes,
 } from '@consilium/protocol';
 import { z } from 'zod';
+import { readable } from '../state.js';
 import { callerOf, tokenHash } from './auth.js';
 import type { ApiContext } from './context.js';
 import { untilNoConflict } from './retry.js';
@@ -119,7 +120,8 @@ async function enrol(context: ApiContext, request: EnrolRequest): Promise<void> 
       where: 'name',
     });
   }
-  const other = context.fleet.clients().find((known) => known.key === key && known.client !== client);
+  const all = await readable(context.state.listed.clients);
+  const other = all.find((known) => known.key === key && known.client !== client);
   if (other !== undefined) {
     // A key stands for one site: requests and updates are told apart by it.
     throw new ConsiliumError('TRUST_KEY_ENROLLED', `${key} is the key of ${other.client}.`, { where: 'key' });

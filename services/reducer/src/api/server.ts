@@ -9,7 +9,7 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
-import { guardRoutes } from './auth.js';
+import { type GuardedRoute, guardRoutes } from './auth.js';
 import type { ApiContext } from './context.js';
 import { enrolmentRoutes } from './enrolment.js';
 import { fleetRoutes } from './fleet.js';
@@ -36,8 +36,8 @@ function create() {
 /** The HTTP server with schema types: zod schemas check requests, shape answers and make the OpenAPI page. */
 export type Api = ReturnType<typeof create>;
 
-/** The reducer's HTTP API, not listening yet. OpenAPI at /docs. */
-export async function buildApi(context: ApiContext): Promise<Api> {
+/** The reducer's HTTP API, not listening yet, and all its routes. OpenAPI at /docs. */
+export async function buildApi(context: ApiContext): Promise<{ api: Api; routes: readonly GuardedRoute[] }> {
   const app = create();
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -55,7 +55,7 @@ export async function buildApi(context: ApiContext): Promise<Api> {
     transform: jsonSchemaTransform,
   });
   await app.register(swaggerUi, { routePrefix: '/docs' });
-  guardRoutes(app as never, context);
+  const routes = guardRoutes(app as never, context);
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(context, error, request, reply));
   app.setNotFoundHandler((request, reply) => {
     const error = new ConsiliumError('NOT_FOUND', `${request.method} ${request.url}`);
@@ -76,7 +76,8 @@ export async function buildApi(context: ApiContext): Promise<Api> {
     },
     { prefix: '/api/v1' },
   );
-  return app;
+  await app.ready();
+  return { api: app, routes };
 }
 
 /** A signed request covers the digest of the bytes as sent, so they are kept beside what was parsed. */
