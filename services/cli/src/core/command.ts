@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { ApiClient } from './api-client.js';
-import { type ContextOptions, resolveContext } from './contexts.js';
+import type { ApiClient } from './api-client.js';
+import type { ContextOptions } from './contexts.js';
 import { createOutput, type Output } from './output.js';
 
 /** Options that every command takes. */
@@ -27,7 +27,12 @@ export interface Session {
 export function openSession(command: Command): Session {
   const options = command.optsWithGlobals<GlobalOptions>();
   const out = createOutput(options.json === true);
-  return { out, api: async () => new ApiClient(await resolveContext(options)) };
+  const api = async () => {
+    const { ApiClient } = await import('./api-client.js');
+    const { resolveContext } = await import('./contexts.js');
+    return new ApiClient(await resolveContext(options));
+  };
+  return { out, api };
 }
 
 /** `--set a=1 --set b=2` as a list. */

@@ -1,4 +1,4 @@
-import { asConsiliumError, type ConsiliumError } from '@consilium/protocol';
+import { asConsiliumError, type ConsiliumError } from '@consilium/protocol/errors';
 
 /** Where a command writes. Results go to standard output, everything else to standard error. */
 export interface Output {
