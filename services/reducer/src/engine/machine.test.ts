@@ -146,6 +146,21 @@ test('the cohort of a dead combiner goes to a living one under a new epoch', () 
   assert.deepEqual(decide(training(), seen({ combiners: [] })), { do: 'wait' });
 });
 
+test('a client that is connected elsewhere than its cohort is goes there, and only while it may still deliver', () => {
+  // As after a restart of everything: one combiner was back before the other, and got both cohorts.
+  const hasty = moved(decide(training(), seen({ combiners: ['one'], clients: [] })));
+  assert.deepEqual(hasty.cohorts, [{ combiner: 'one', clients: ['a', 'b', 'c'] }]);
+  const settled = moved(decide(hasty, seen()));
+  assert.deepEqual([settled.epoch, settled.cohorts], [3, training().cohorts]);
+  assert.deepEqual(decide(settled, seen()), { do: 'wait' });
+
+  const moving = seen({ clients: [{ client: 'b', combiner: 'one' }] });
+  const closed = new Map([['two', report('two')]]);
+  assert.deepEqual(decide(training(), { ...moving, reports: closed }), { do: 'wait' });
+  const old = new Map([['two', report('two', { epoch: 0 })]]);
+  assert.equal(moved(decide(training(), { ...moving, reports: old })).epoch, 2);
+});
+
 test('a stop is obeyed at every state but a commit that is under way', () => {
   for (const state of ['waiting', 'training', 'reducing', 'paused'] as const) {
     const next = moved(decide(record({ state, stop_requested: true }), seen()));

@@ -188,22 +188,30 @@ function resultsOf(reports: readonly Report[]): ObjectRef[] {
 }
 
 /**
- * A cohort whose combiner is gone goes to the living ones, under a new epoch: what its clients have
- * delivered already is on record and counts, and the old combiner's partial never does.
+ * Clients whose combiner is gone, or who are connected to another one than their cohort's by now, are handed
+ * over to where they can be reached, under a new epoch: what they have delivered already is on record and
+ * counts, and a partial of the old epoch never does.
  */
 function handOver(record: SessionRecord, seen: Observation): Decision {
-  const isGone = ({ combiner }: Cohort) => !seen.combiners.includes(combiner);
-  const isLost = (cohort: Cohort) => isGone(cohort) && seen.reports.get(cohort.combiner)?.state !== 'closed';
-  if (!record.cohorts.some(isLost) || seen.combiners.length === 0) return wait;
-  const atLiving = seen.clients.filter(({ combiner }) => seen.combiners.includes(combiner));
-  const homes = new Map(atLiving.map(({ client, combiner }) => [client, combiner]));
   const living = [...seen.combiners].sort();
+  if (living.length === 0) return wait;
+  const atLiving = seen.clients.filter(({ combiner }) => living.includes(combiner));
+  const homes = new Map(atLiving.map(({ client, combiner }) => [client, combiner]));
+  const isGone = ({ combiner }: Cohort) => !living.includes(combiner);
+  const isClosed = ({ combiner }: Cohort) => {
+    const report = seen.reports.get(combiner);
+    return report?.state === 'closed' && report.epoch === record.epoch;
+  };
+  const hasStray = ({ combiner, clients }: Cohort) =>
+    clients.some((client) => (homes.get(client) ?? combiner) !== combiner);
+  const isLost = (cohort: Cohort) => !isClosed(cohort) && (isGone(cohort) || hasStray(cohort));
+  if (!record.cohorts.some(isLost)) return wait;
   const placed: AvailableClient[] = [];
   for (const cohort of record.cohorts) {
     for (const client of cohort.clients) {
       // A new epoch voids every report, so nobody may stay with a combiner that cannot close again.
-      const fallback = living[placed.length % living.length]!;
-      placed.push({ client, combiner: isGone(cohort) ? (homes.get(client) ?? fallback) : cohort.combiner });
+      const fallback = isGone(cohort) ? living[placed.length % living.length]! : cohort.combiner;
+      placed.push({ client, combiner: homes.get(client) ?? fallback });
     }
   }
   return move(record, seen, { epoch: record.epoch + 1, cohorts: groupByCombiner(placed) });
