@@ -4,7 +4,7 @@ import { chmod, mkdir, readdir, readFile, symlink, utimes, writeFile } from 'nod
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { createIdentity } from '@consilium/platform';
+import { createIdentity } from '@consilium/platform/keys';
 import { packPackage, verifyPackage } from './archive.js';
 import { buildPackage } from './build.js';
 import { checkPackage } from './check.js';

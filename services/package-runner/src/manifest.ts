@@ -1,4 +1,4 @@
-import { type Identity, isDocumentSignedBy, signDocument } from '@consilium/platform';
+import { type Identity, isDocumentSignedBy, signDocument } from '@consilium/platform/keys';
 import {
   ConsiliumError,
   digestSchema,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createIdentity } from '@consilium/platform';
+import { createIdentity } from '@consilium/platform/keys';
 import { ConsiliumError } from '@consilium/protocol';
 import { packPackage } from './archive.js';
 import { buildPackage } from './build.js';

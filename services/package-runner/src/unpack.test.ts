@@ -3,7 +3,7 @@ import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { createIdentity } from '@consilium/platform';
+import { createIdentity } from '@consilium/platform/keys';
 import type { ErrorCode } from '@consilium/protocol';
 import { defaultPackageLimits, type PackageLimits } from './package-files.js';
 import { type RawMember, rawTar, signedArchive } from './testing/archives.js';

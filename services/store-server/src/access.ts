@@ -5,7 +5,7 @@ import {
   type SignedParts,
   signatureMatches,
   storeQuery,
-} from '@consilium/platform';
+} from '@consilium/platform/store';
 import { ConsiliumError } from '@consilium/protocol';
 
 /** Who asks: a service may do anything, a URL what it says. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { checkDigest, type ObjectInfo, storeHeader, storeQuery } from '@consilium/platform';
+import { checkDigest, type ObjectInfo, storeHeader, storeQuery } from '@consilium/platform/store';
 import { ConsiliumError } from '@consilium/protocol';
 import { type Access, checkAccess, parseTarget, type Target } from './access.js';
 import { byteRange } from './byte-range.js';

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ObjectEntry } from '@consilium/platform';
+import type { ObjectEntry } from '@consilium/platform/store';
 import { errno } from './fs-errors.js';
 import { lstatOrNone, type StoreRoot } from './root.js';
 

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { type FileHandle, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type Digest, Digester, type ObjectInfo } from '@consilium/platform';
+import { type Digest, Digester, type ObjectInfo } from '@consilium/platform/store';
 import { errno } from './fs-errors.js';
 import { NamedMutex } from './mutex.js';
 import type { StoreRoot } from './root.js';

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { digestOf } from '@consilium/platform';
+import { digestOf } from '@consilium/platform/store';
 import { listObjects } from './listing.js';
 import { Objects } from './objects.js';
 import { StoreRoot } from './root.js';

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, link, open, rename, rm, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { checkContent, type Digest, Digester, type ObjectInfo } from '@consilium/platform';
+import { checkContent, type Digest, Digester, type ObjectInfo } from '@consilium/platform/store';
 import { ConsiliumError } from '@consilium/protocol';
 import { errno, fromFsError } from './fs-errors.js';
 import { Metadata } from './metadata.js';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, realpath, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { checkBucket, checkKey } from '@consilium/platform';
+import { checkBucket, checkKey } from '@consilium/platform/store';
 import { ConsiliumError } from '@consilium/protocol';
 import { errno, nameTaken, symbolicLink } from './fs-errors.js';
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { checkStoreKey, storeHeader } from '@consilium/platform';
+import { checkStoreKey, storeHeader } from '@consilium/platform/store';
 import { asConsiliumError, ConsiliumError } from '@consilium/protocol';
 import { type Handler, handle } from './handler.js';
 import { Objects } from './objects.js';

@@ -12,7 +12,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkContent, type Digest, maxParts, type ObjectInfo } from '@consilium/platform';
+import { checkContent, type Digest, maxParts, type ObjectInfo } from '@consilium/platform/store';
 import { ConsiliumError } from '@consilium/protocol';
 import { errno, fromFsError } from './fs-errors.js';
 import { digestOfFile } from './metadata.js';

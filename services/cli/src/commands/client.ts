@@ -1,5 +1,3 @@
-import { loadClientConfig, startClient } from '@consilium/client';
-import { createLogger, runService } from '@consilium/platform';
 import { clientViewSchema } from '@consilium/protocol';
 import { Command } from 'commander';
 import { z } from 'zod';
@@ -57,6 +55,8 @@ function withFleet(command: Command): Command {
 }
 
 async function runClient(_: unknown, command: Command): Promise<void> {
+  const { loadClientConfig, startClient } = await import('@consilium/client');
+  const { createLogger, runService } = await import('@consilium/platform');
   const options = command.optsWithGlobals<RunOptions>();
   const env = { ...process.env };
   // In the client's environment CONSILIUM_TOKEN is the join token; here it may be a person's API token.

@@ -5,8 +5,6 @@ import { collect, openSession } from '../core/command.js';
 import { followSession } from '../core/follow.js';
 import { type Output, table } from '../core/output.js';
 import { publisherKeys } from '../keys/publisher.js';
-import { packageText, readSessionFile } from '../local/session-file.js';
-import { startSession } from '../local/start-session.js';
 
 export function sessionCommand(): Command {
   return new Command('session')
@@ -48,6 +46,8 @@ function startCommand(): Command {
     .action(async (file: string | undefined, options: StartOptions, command: Command) => {
       const { out, api } = openSession(command);
       const client = await api();
+      const { packageText, readSessionFile } = await import('../local/session-file.js');
+      const { startSession } = await import('../local/start-session.js');
       const input = file === undefined ? {} : await readSessionFile(file);
       const session = await startSession(client, {
         input: options.name === undefined ? input : { ...input, name: options.name },

@@ -1,4 +1,4 @@
-import { httpDispatcher } from '@consilium/platform';
+import { httpDispatcher } from '@consilium/platform/net';
 import { ConsiliumError } from '@consilium/protocol';
 import { type Dispatcher, fetch } from 'undici';
 import type { z } from 'zod';

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Identity, loadIdentity, loadOrCreateIdentity } from '@consilium/platform';
+import { type Identity, loadIdentity, loadOrCreateIdentity } from '@consilium/platform/keys';
 import { ConsiliumError } from '@consilium/protocol';
 
 /** Where a person's publisher key lies: `$XDG_CONFIG_HOME/consilium/publisher.nk`, unless another file is given. */

@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import type { Identity } from '@consilium/platform';
+import type { Identity } from '@consilium/platform/keys';
 import { Header } from 'tar';
 import { digestOf, sha256 } from '../archive.js';
 import { type PackageContent, type PackageManifest, signPackage } from '../manifest.js';
