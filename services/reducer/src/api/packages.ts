@@ -15,6 +15,9 @@ import { callerOf } from './auth.js';
 import { type ApiContext, urlSeconds } from './context.js';
 import type { Api } from './server.js';
 
+/** Bytes; the limit of S3, and so of every store. */
+const largestObject = 5 * 2 ** 40;
+
 export function packageRoutes(api: Api, context: ApiContext): void {
   const { store, registry, audit } = context;
 
@@ -29,6 +32,9 @@ export function packageRoutes(api: Api, context: ApiContext): void {
     },
     handler: async (request) => {
       const { digest, size } = request.body;
+      if (size > largestObject) {
+        throw new ConsiliumError('STORE_TOO_LARGE', `${size} bytes; at most ${largestObject}.`, { where: 'size' });
+      }
       const key = objectKeys.upload(digest);
       try {
         const there = await store.head(buckets.work, key);

@@ -92,14 +92,27 @@ function keepRawBodies(app: Api): void {
       return;
     }
     try {
-      done(null, JSON.parse(bytes.toString('utf8')));
+      done(null, parseBody(bytes));
     } catch (cause) {
-      done(
-        new ConsiliumError('BAD_REQUEST', 'The body is not JSON.', { where: request.url, cause }),
-        undefined,
-      );
+      const detail = cause instanceof ConsiliumError ? cause.detail : 'The body is not JSON.';
+      done(new ConsiliumError('BAD_REQUEST', detail, { where: request.url, cause }), undefined);
     }
   });
+}
+
+/** What reads a body later descends into it; deeper than this no request of ours goes, and a stack has an end. */
+const deepestBody = 64;
+
+function parseBody(bytes: Uint8Array): unknown {
+  const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > deepestBody) {
+      throw new ConsiliumError('BAD_REQUEST', `The body is nested more than ${deepestBody} levels deep.`);
+    }
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
+  }
+  return value;
 }
 
 function answerError(
