@@ -12,8 +12,12 @@ export const gatePackage = fileURLToPath(new URL('../../fixtures/gate', import.m
 
 const columns = 64;
 
-/** Unequal sites for the gate package, named `<prefix>-1` and on, with 3, 4, 5, … rows; not started yet. */
-export async function gateSites(federation: Federation, count: number): Promise<Site[]> {
+/** Unequal sites for the gate package, `site-1` and on, with 3, 4, 5, … rows; not started yet. */
+export async function gateSites(
+  federation: Federation,
+  count: number,
+  extra: Readonly<Record<string, unknown>> = {},
+): Promise<Site[]> {
   const sites: Site[] = [];
   for (let index = 1; index <= count; index++) {
     const data = join(federation.dir, 'data', `site-${index}`);
@@ -22,7 +26,7 @@ export async function gateSites(federation: Federation, count: number): Promise<
       Array.from({ length: columns }, (_, column) => Math.sin(index * 1000 + row * 100 + column) * index),
     );
     await writeFile(join(data, 'train.csv'), `${rows.map((row) => row.join(',')).join('\n')}\n`);
-    sites.push(await federation.addSite(`site-${index}`, data));
+    sites.push(await federation.addSite(`site-${index}`, data, extra));
   }
   return sites;
 }

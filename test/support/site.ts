@@ -46,9 +46,9 @@ export class Site {
     return site;
   }
 
-  /** Starts the client and waits until it is connected. */
-  async start(): Promise<void> {
-    this.client = new ClientProcess(this.config);
+  /** Starts the client, under a command line such as `ip netns exec …`, and waits until it is connected. */
+  async start(under: readonly string[] = []): Promise<void> {
+    this.client = new ClientProcess(this.config, [], under);
     await this.client.ready;
   }
 
