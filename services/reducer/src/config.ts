@@ -1,6 +1,11 @@
 import { dirname, resolve } from 'node:path';
-import type { StoreConfig } from '@consilium/platform';
-import { readServiceConfig, storeConfigSchema } from '@consilium/platform';
+import {
+  type Environment,
+  readServiceConfig,
+  readServiceConfigWithEnvironment,
+  type StoreConfig,
+  storeConfigSchema,
+} from '@consilium/platform';
 import { nameSchema } from '@consilium/protocol';
 import { z } from 'zod';
 
@@ -44,7 +49,24 @@ export type ReducerConfigInput = z.input<typeof reducerConfigSchema>;
 /** @throws ConsiliumError BAD_REQUEST */
 export async function readReducerConfig(file: string): Promise<ReducerConfig> {
   const config = (await readServiceConfig(reducerConfigSchema, file)) as ReducerConfig;
-  const beside = (name: string) => resolve(dirname(resolve(file)), name);
+  return withPaths(config, dirname(resolve(file)));
+}
+
+/**
+ * The same, with `CONSILIUM_…` variables over the file, or instead of it. Without a file paths are relative to
+ * the working folder.
+ * @throws ConsiliumError BAD_REQUEST, USAGE
+ */
+export async function readReducerConfigWithEnvironment(
+  file: string | undefined,
+  env: Environment,
+): Promise<ReducerConfig> {
+  const config = (await readServiceConfigWithEnvironment(reducerConfigSchema, file, env)) as ReducerConfig;
+  return withPaths(config, file === undefined ? process.cwd() : dirname(resolve(file)));
+}
+
+function withPaths(config: ReducerConfig, folder: string): ReducerConfig {
+  const beside = (name: string) => resolve(folder, name);
   const { nats } = config;
   return {
     ...config,

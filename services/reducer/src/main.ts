@@ -2,14 +2,15 @@
 import { parseArgs } from 'node:util';
 import { createLogger, runService } from '@consilium/platform';
 import { asConsiliumError, ConsiliumError, productVersion } from '@consilium/protocol';
-import { readReducerConfig } from './config.js';
+import { type ReducerConfig, readReducerConfig, readReducerConfigWithEnvironment } from './config.js';
 import { startReducer } from './start.js';
 
-const usage = `Usage: reducer --config FILE [--die-with-parent]
+const usage = `Usage: reducer --config FILE | --env [--config FILE] [--die-with-parent]
 
 Runs a Consilium reducer. FILE is JSON; see docs/reference/services.md. Prints one line of JSON when it is ready:
 {"ready":true,"url":"http://127.0.0.1:8080","key":"U…"}
 
+  --env               every key can be set, and those of FILE overridden, by CONSILIUM_<KEY>: CONSILIUM_NATS__SERVERS
   --die-with-parent   end when standard input ends, so that nothing outlives its supervisor
 `;
 
@@ -20,6 +21,7 @@ try {
   const { values } = parseArgs({
     options: {
       config: { type: 'string' },
+      env: { type: 'boolean', default: false },
       'die-with-parent': { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
       version: { type: 'boolean', default: false },
@@ -27,8 +29,9 @@ try {
   });
   if (values.help) process.stdout.write(usage);
   else if (values.version) process.stdout.write(`${productVersion}\n`);
+  else if (values.env) await serve(await readReducerConfigWithEnvironment(values.config, process.env));
   else if (values.config === undefined) throw new ConsiliumError('USAGE', '--config is missing.');
-  else await serve(values.config);
+  else await serve(await readReducerConfig(values.config));
 } catch (error) {
   const isArguments =
     error instanceof TypeError && String((error as { code?: string }).code).startsWith('ERR_PARSE');
@@ -37,8 +40,7 @@ try {
   process.exitCode = known.exit;
 }
 
-async function serve(file: string): Promise<void> {
-  const config = await readReducerConfig(file);
+async function serve(config: ReducerConfig): Promise<void> {
   const level = config.log_level === undefined ? {} : { level: config.log_level };
   const log = createLogger({ service: config.reducer, ...level });
   runService({

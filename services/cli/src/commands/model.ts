@@ -9,7 +9,7 @@ import { z } from 'zod';
 import type { ApiClient } from '../core/api-client.js';
 import { collect, openSession } from '../core/command.js';
 import { formatBytes, formatMetrics, table } from '../core/output.js';
-import { withFiles, writeStream } from '../local/weights-file.js';
+import { checkSums, withFiles, writeStream } from '../local/weights-file.js';
 
 const refHelp = 'an id or the beginning of one, or <session>/latest, <session>/best, <session>/<number>';
 
@@ -134,6 +134,7 @@ function averageCommand(): Command {
           weight: weights[i]!,
           label: basename(files[i]!),
         }));
+        for (const [i, source] of sources.entries()) await checkSums(source, files[i]!);
         await writeStream(options.out, weightedMean(updates));
       });
       out.result({ out: options.out, files, weights }, `${options.out}: mean of ${files.length} files`);

@@ -50,9 +50,20 @@ export function applySettings(
     else if (known.has(key)) ofSession.push(setting);
     else ofConfig.push(setting);
   }
-  const merged = merge(input, parseSettings(specFields, ofSession));
+  const merged = merge(input, sessionSettings(ofSession));
   const before = (merged.config as SpecInput | undefined) ?? {};
   return { ...merged, config: merge(before, parseSettings(config, ofConfig)) };
+}
+
+/** `parseSettings` speaks of the config of a package; these are fields of the session. */
+function sessionSettings(settings: readonly string[]): SpecInput {
+  try {
+    return parseSettings(specFields, settings);
+  } catch (cause) {
+    if (!(cause instanceof ConsiliumError) || cause.code !== 'PKG_BAD_CONFIG') throw cause;
+    const where = cause.where?.replace(/^config\./, '') ?? '';
+    throw new ConsiliumError('SESSION_BAD_SPEC', cause.detail, { where: `--set ${where}`.trim(), cause });
+  }
 }
 
 /** All fields checked and filled in. @throws SESSION_BAD_SPEC naming the field */

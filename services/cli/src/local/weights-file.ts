@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type FileSource, fileSource } from '@consilium/platform';
 import { ConsiliumError } from '@consilium/protocol';
+import { openNpz } from '@consilium/tensor';
 
 /** Opens local npz files for as long as `use` runs. @throws CLI_FILE */
 export async function withFiles<T>(
@@ -23,6 +24,22 @@ export async function withFiles<T>(
     return await use(open);
   } finally {
     for (const source of open) await source.close();
+  }
+}
+
+/**
+ * Reads every tensor to its end, so that its checksum is compared: sums are made by ranges, which have none.
+ * @throws NPZ_CRC and other NPZ_ codes
+ */
+export async function checkSums(source: FileSource, path: string): Promise<void> {
+  const reader = await openNpz(source);
+  for (const { name } of reader.entries) {
+    try {
+      for await (const chunk of reader.stream(name)) void chunk;
+    } catch (error) {
+      if (!(error instanceof ConsiliumError)) throw error;
+      throw new ConsiliumError(error.code, error.detail, { where: `${path}, ${name}`, cause: error });
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { access, constants, mkdir, open, readdir, realpath, stat, unlink } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import { proxyFor, trustedCertificates } from '@consilium/platform';
 import { type ClientConfig, ConsiliumError } from '@consilium/protocol';
 import type { KeyPath } from './layers.js';
@@ -10,8 +10,7 @@ import type { KeyPath } from './layers.js';
  */
 export async function checkFolders(config: ClientConfig, where: (key: KeyPath) => string): Promise<void> {
   await checkData(config.data.path, where(['data', 'path']));
-  await checkState(config.state, where(['state']));
-  const [data, state] = await Promise.all([realpath(config.data.path), realpath(config.state)]);
+  const [data, state] = await Promise.all([realpath(config.data.path), futureRealpath(config.state)]);
   if (contains(data, state) || contains(state, data)) {
     // Otherwise the package would see the site's key folder, and the data's digest would never hold still.
     const detail = `The state folder ${state} and the data folder ${data} lie in each other.`;
@@ -19,6 +18,19 @@ export async function checkFolders(config: ClientConfig, where: (key: KeyPath) =
   }
   checkCertificates(config.ca_file, where(['ca_file']));
   checkProxy(config.proxy, where(['proxy']));
+  // Last, because it makes the folder: a file that is refused leaves nothing behind.
+  await checkState(config.state, where(['state']));
+}
+
+/** The real path that a folder has, or will have once it is made. */
+async function futureRealpath(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    const parent = dirname(path);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) return path;
+    return join(await futureRealpath(parent), basename(path));
+  }
 }
 
 function contains(folder: string, path: string): boolean {

@@ -33,7 +33,9 @@ export function packageRoutes(api: Api, context: ApiContext): void {
     handler: async (request) => {
       const { digest, size } = request.body;
       if (size > largestObject) {
-        throw new ConsiliumError('STORE_TOO_LARGE', `${size} bytes; at most ${largestObject}.`, { where: 'size' });
+        throw new ConsiliumError('STORE_TOO_LARGE', `${size} bytes; at most ${largestObject}.`, {
+          where: 'size',
+        });
       }
       const key = objectKeys.upload(digest);
       try {

@@ -5,7 +5,14 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parentPort } from 'node:worker_threads';
 import { finishMean } from '@consilium/aggregation';
-import { Digester, fileSource, objectSource, type StoreConfig, storeFromConfig } from '@consilium/platform';
+import {
+  Digester,
+  fileSource,
+  type ObjectStore,
+  objectSource,
+  type StoreConfig,
+  storeFromConfig,
+} from '@consilium/platform';
 import { asConsiliumError, buckets, ConsiliumError, type ObjectRef, objectKeys } from '@consilium/protocol';
 import { openNpz } from '@consilium/tensor';
 
@@ -35,7 +42,7 @@ async function reduce(job: ReduceJob): Promise<ObjectRef> {
     const base = await openNpz(await objectSource(store, job.base.bucket, job.base.key));
     const partials = await Promise.all(
       job.partials.map(async (ref) => ({
-        source: await objectSource(store, ref.bucket, ref.key),
+        source: await intactSource(store, ref),
         label: ref.key,
       })),
     );
@@ -65,6 +72,21 @@ async function reduce(job: ReduceJob): Promise<ObjectRef> {
     await rm(file, { force: true });
     await store.close();
   }
+}
+
+/**
+ * Sums are read by ranges, which no checksum covers, so all of it is read once before it counts.
+ * @throws STORE_DIGEST_MISMATCH, STORE_NOT_FOUND
+ */
+async function intactSource(store: ObjectStore, ref: ObjectRef) {
+  const source = await objectSource(store, ref.bucket, ref.key);
+  const digester = new Digester();
+  for await (const chunk of source.stream()) digester.update(chunk);
+  const found = digester.digest();
+  if (found === ref.digest) return source;
+  throw new ConsiliumError('STORE_DIGEST_MISMATCH', `It has digest ${found}, not ${ref.digest}.`, {
+    where: `${ref.bucket}/${ref.key}`,
+  });
 }
 
 const port = parentPort;
