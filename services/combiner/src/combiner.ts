@@ -34,6 +34,8 @@ export interface CombinerDeps {
 }
 
 export interface RunningCombiner {
+  /** Whether NATS can be reached now. */
+  isReady(): boolean;
   /**
    * Takes no new messages, answers those it has, closes the connections. Nothing has to be saved: all
    * that counts is in the durable state already.
@@ -113,6 +115,7 @@ async function run(
   log.info({ phases: phases.all().length }, 'combiner ready');
 
   return {
+    isReady: () => bus.state === 'connected',
     stop: async () => {
       heartbeat.stop();
       // A check or a partial that is cut short is done again by the next start; waiting could take minutes.

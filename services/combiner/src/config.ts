@@ -1,7 +1,9 @@
 import { dirname, resolve } from 'node:path';
 import {
+  type Environment,
   parseServiceConfig,
   readServiceConfig,
+  readServiceConfigWithEnvironment,
   type StoreConfig,
   storeConfigSchema,
 } from '@consilium/platform';
@@ -30,6 +32,10 @@ export const combinerConfigSchema = z.strictObject({
   update_size_factor: z.number().min(1).max(100).default(2),
   url_seconds: z.int().min(30).max(86_400).default(900),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).optional(),
+  /** Where `GET /health` and `GET /ready` answer; nothing listens when it is left out. */
+  health: z
+    .strictObject({ host: z.string().default('127.0.0.1'), port: z.int().min(0).max(65_535).default(0) })
+    .optional(),
 });
 type ParsedConfig = z.infer<typeof combinerConfigSchema>;
 export type CombinerConfig = Omit<ParsedConfig, 'store'> & { readonly store: StoreConfig };
@@ -49,7 +55,24 @@ export function parseCombinerConfig(value: unknown, where: string): CombinerConf
 export async function readCombinerConfig(file: string): Promise<CombinerConfig> {
   const path = resolve(file);
   const config = (await readServiceConfig(combinerConfigSchema, path)) as CombinerConfig;
-  const beside = (name: string): string => resolve(dirname(path), name);
+  return withPaths(config, dirname(path));
+}
+
+/**
+ * The same, with `CONSILIUM_…` variables over the file, or instead of it. Without a file paths are relative to
+ * the working folder.
+ * @throws ConsiliumError BAD_REQUEST, USAGE
+ */
+export async function readCombinerConfigWithEnvironment(
+  file: string | undefined,
+  env: Environment,
+): Promise<CombinerConfig> {
+  const config = (await readServiceConfigWithEnvironment(combinerConfigSchema, file, env)) as CombinerConfig;
+  return withPaths(config, file === undefined ? process.cwd() : dirname(resolve(file)));
+}
+
+function withPaths(config: CombinerConfig, folder: string): CombinerConfig {
+  const beside = (name: string): string => resolve(folder, name);
   const { ca_file, creds_file } = config.nats;
   const ca = ca_file === undefined ? {} : { ca_file: beside(ca_file) };
   return {

@@ -1,5 +1,6 @@
 export * from './bus/index.js';
 export * from './config/index.js';
+export * from './health/index.js';
 export * from './keys/index.js';
 export * from './lifecycle/index.js';
 export * from './log/index.js';

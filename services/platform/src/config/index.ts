@@ -1,2 +1,3 @@
-export { parseServiceConfig, readServiceConfig } from './service-config.js';
+export { type Environment, type Overlaid, variableOf, withEnvironment } from './environment.js';
+export { parseServiceConfig, readServiceConfig, readServiceConfigWithEnvironment } from './service-config.js';
 export { storeConfigSchema } from './store-schema.js';

@@ -1,0 +1,1 @@
+export { type HealthAddress, type HealthServer, type HealthState, serveHealth } from './serve.js';
