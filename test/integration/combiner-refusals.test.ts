@@ -101,10 +101,11 @@ for (const binary of natsBinaries) {
         UPDATE_TOO_LARGE: async (site, task) =>
           site.done(task, site.claim(task, await sent(site, task)), 10_000_000),
         UPDATE_CLIENT_REVOKED: async (site, task) => {
+          const update = await sent(site, task);
           const record = await stage.clients.get(site.name);
           assert.ok(record);
           await stage.clients.put(site.name, { ...record.value, revoked_at: new Date().toISOString() });
-          return site.done(task, site.claim(task, await sent(site, task)), 1);
+          return site.done(task, site.claim(task, update), 1);
         },
         UPDATE_NOT_ENROLLED: async (site, task) => {
           await stage.clients.delete(site.name);
@@ -139,7 +140,8 @@ for (const binary of natsBinaries) {
           assert.equal(reply.accepted, false, `${code} ${turn}`);
           assert.equal(reply.error?.code, code, `${turn}: ${reply.error?.detail}`);
         }
-        assert.deepEqual(await site.sync(), [], code);
+        if (code === 'UPDATE_CLIENT_REVOKED') await assert.rejects(site.sync(), { code: 'TRUST_REVOKED' });
+        else assert.deepEqual(await site.sync(), [], code);
       }
       const good = sites.at(-1) as HandClient;
       assert.deepEqual((await good.train(await good.task(), tinyModel([5, 6, 7], 2n), 30)).reply, {

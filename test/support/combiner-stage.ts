@@ -189,6 +189,10 @@ export class CombinerStage {
     return { bucket, key, digest, size: bytes.length };
   }
 
+  async read(ref: ObjectRef): Promise<{ bytes: Uint8Array }> {
+    return await readBytes(this.store, ref.bucket, ref.key);
+  }
+
   /** A site that has enrolled, connected with its own permissions. */
   async site(name: string): Promise<HandClient> {
     const identity = createIdentity('user');

@@ -1,6 +1,7 @@
 import { type SentPart, type SignedUpload, uploadFile } from '@consilium/platform';
 import { asConsiliumError, ConsiliumError, type ResultReply, type Task } from '@consilium/protocol';
 import type { StoredResult, StoredUpdate } from '../journal.js';
+import { requireObjectAddress } from '../objects/address.js';
 import { retrying } from '../retry.js';
 import type { TaskContext } from './context.js';
 import { failedRequest } from './endings.js';
@@ -60,14 +61,18 @@ async function uploaded(
 async function upload(
   task: Task,
   { path, digest, size }: StoredUpdate,
-  { link, dispatcher, clock, log }: TaskContext,
+  { config, link, dispatcher, clock, log }: TaskContext,
   signal: AbortSignal,
 ): Promise<void> {
   const getUpload = async ({ uploadId }: { readonly uploadId?: string }) => {
     const put = { digest, size, ...(uploadId === undefined ? {} : { upload_id: uploadId }) };
     const reply = await link.urls({ task: task.id, get: [], put }, signal);
     // The message is the store's own answer; the schema's type merely allows an explicit `done: undefined`.
-    if (reply.put !== undefined) return reply.put as SignedUpload;
+    if (reply.put !== undefined) {
+      const urls = reply.put.kind === 'single' ? [reply.put.url] : reply.put.parts.map(({ url }) => url);
+      for (const url of urls) requireObjectAddress(url, config.url);
+      return reply.put as SignedUpload;
+    }
     throw new ConsiliumError('BUS_BAD_MESSAGE', 'The answer has no URL for the update.', { where: task.id });
   };
   const complete = (uploadId: string, parts: readonly SentPart[]) =>

@@ -1,17 +1,43 @@
 import { readFile, utimes } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
+  defaultPackageLimits,
   type PackageManifest,
   type RunnablePackage,
+  requireOwnManifest,
   runnableFromManifest,
   unpackPackage,
   verifyManifest,
 } from '@consilium/package-runner';
 import { downloadToFile } from '@consilium/platform';
 import { ConsiliumError, type ObjectRef, type Task } from '@consilium/protocol';
+import { parseSize } from '../config/size.js';
+import { requireObjectAddress } from '../objects/address.js';
 import type { CachedObject } from '../objects/cache.js';
 import { retrying } from '../retry.js';
 import type { TaskContext } from './context.js';
+
+/** A manifest lists at most a few thousand files. */
+const LARGEST_MANIFEST = 4 * 2 ** 20;
+
+/**
+ * Looks at the sizes that a task states, before anything is fetched: a combiner must not fill the disk of a site.
+ * @throws ConsiliumError CLIENT_OBJECT_TOO_LARGE
+ */
+export function requireSizes(task: Task, { config }: TaskContext): void {
+  const { manifest, archive } = task.package;
+  const inputs = Object.values(task.inputs).reduce((sum, { size }) => sum + size, 0);
+  const stated: readonly [string, number, number][] = [
+    ['the manifest', manifest.size, LARGEST_MANIFEST],
+    ['the package', archive.size, defaultPackageLimits.archive],
+    ['the model', inputs, parseSize(config.cache_size)],
+  ];
+  for (const [what, size, most] of stated) {
+    if (size <= most) continue;
+    const detail = `${what} has ${size} bytes, at most ${most} are taken.`;
+    throw new ConsiliumError('CLIENT_OBJECT_TOO_LARGE', detail, { where: task.id });
+  }
+}
 
 /** Gets an object of a task into the cache, asking for a fresh URL whenever one is needed. */
 export async function fetchObject(
@@ -21,11 +47,14 @@ export async function fetchObject(
   context: TaskContext,
   signal: AbortSignal,
 ): Promise<CachedObject> {
-  const { cache, link, dispatcher, clock, log } = context;
+  const { cache, config, link, dispatcher, clock, log } = context;
   const getUrl = async () => {
     const { get } = await link.urls({ task: task.id, get: [name] }, signal);
     const url = get[name];
-    if (url !== undefined) return url;
+    if (url !== undefined) {
+      requireObjectAddress(url.url, config.url);
+      return url;
+    }
     throw new ConsiliumError('BUS_BAD_MESSAGE', `The answer has no URL for ${name}.`, { where: task.id });
   };
   const { digest, size } = ref;
@@ -80,7 +109,10 @@ function parseJson(text: string, where: string): unknown {
   }
 }
 
-/** Unpacks the archive, once for all tasks; every file of it is checked each time. */
+/**
+ * Unpacks the archive, once for all tasks; every file of it is checked each time. Where its digest alone allows
+ * it, the manifest may be anybody's and must say what the archive says.
+ */
 export async function installPackage(
   task: Task,
   { document, manifest }: { document: unknown; manifest: PackageManifest },
@@ -92,6 +124,8 @@ export async function installPackage(
     const allowed = { signers: [manifest.content.publisher] };
     const options = { cache: context.folders.packages, allowed };
     const { folder } = await unpackPackage(document, archive.path, options);
+    const { allowed_signers: signers } = context.config.policy;
+    if (!signers.includes(manifest.content.publisher)) await requireOwnManifest(manifest, folder);
     const time = new Date(context.clock.now());
     await utimes(dirname(folder), time, time);
     return runnableFromManifest(manifest, folder);

@@ -14,7 +14,7 @@ import { orAborted } from '../retry.js';
 import { makeClaim, signClaim, splitMetrics } from './claim.js';
 import type { TaskContext } from './context.js';
 import { failedRequest } from './endings.js';
-import { fetchManifest, fetchObject, installPackage } from './inputs.js';
+import { fetchManifest, fetchObject, installPackage, requireSizes } from './inputs.js';
 import type { Progress } from './progress.js';
 import { writeUpdate } from './update-file.js';
 
@@ -35,6 +35,7 @@ export async function work(options: WorkOptions): Promise<StoredResult> {
   if (task.inputs.weights === undefined) {
     throw new ConsiliumError('BUS_BAD_MESSAGE', 'The task names no weights.', { where: task.id });
   }
+  requireSizes(task, context);
   onState('downloading');
   const signed = await fetchManifest(task, context, signal);
   const permission = await askPolicy(task, signed.manifest.content, context);

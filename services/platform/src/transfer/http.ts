@@ -99,12 +99,14 @@ export async function answerError(answer: Dispatcher.ResponseData, where: string
   if (ours !== undefined) return ours;
   const name = /<Code>([^<]{1,100})<\/Code>/.exec(text)?.[1];
   const message = /<Message>([^<]{1,300})<\/Message>/.exec(text)?.[1];
-  const said = [name, message].filter((part) => part !== undefined).join(': ') || text.slice(0, 200);
+  // The text of an answer that is no store's stays here: whoever named the address could read others' pages with it.
+  const said = [name, message].filter((part) => part !== undefined).join(': ');
   return new ConsiliumError(
     codeOf(status, name, message),
     `HTTP ${status}${said === '' ? '' : `: ${said}`}.`,
     {
       where,
+      cause: new Error(text.slice(0, 200)),
     },
   );
 }

@@ -72,6 +72,14 @@ export const clientErrors = defineErrors({
     'The package is not the one that the task names.',
     'Publish the package again and start the session with it; nothing of it was run.',
   ),
+  CLIENT_OBJECT_TOO_LARGE: kinds.tooLarge(
+    'A task names objects that are larger than this site takes.',
+    'If the model is that large, raise cache_size in client.yaml; nothing was fetched.',
+  ),
+  CLIENT_URL_REFUSED: kinds.denied(
+    'A combiner named an address for an object that this client does not use.',
+    'Ask the operator to set the public address of the object store to one that sites can reach, under https where url is.',
+  ),
   CLIENT_ACCELERATOR_MISSING: kinds.unavailable(
     'A GPU is required and this site has none to offer.',
     'Run the client on a machine with a GPU, or set accelerator to auto in client.yaml.',
