@@ -79,3 +79,30 @@ test('a request with a header missing or malformed is unauthenticated', async ()
   const failed = verifyRequest(received({ headers: { ...headers, 'consilium-time': 'soon' } }));
   await assert.rejects(failed, { code: 'TRUST_UNAUTHENTICATED' });
 });
+
+test('keys that nobody knows take no room among the nonces, so strangers shut nobody out', async () => {
+  const nonces = memoryNonceCache(() => now, 3);
+  const known = (key: string): void => {
+    if (key !== identity.publicKey) throw new Error('unknown key');
+  };
+  for (let i = 0; i < 5; i++) {
+    const headers = signRequest(request, createIdentity('user'));
+    await assert.rejects(verifyRequest(received({ nonces, known, headers })), /unknown key/);
+  }
+  assert.deepEqual(await verifyRequest(received({ nonces, known })), { publicKey: identity.publicKey });
+});
+
+test('a key that is known but floods fills its own share of the nonces only', async () => {
+  let time = now;
+  const nonces = memoryNonceCache(() => time, 100, 4);
+  const flood = createIdentity('user');
+  const send = (i: number): Promise<unknown> => {
+    const headers = signRequest({ ...request, time, nonce: `nonce-number-0000${i}` }, flood);
+    return verifyRequest(received({ nonces, headers, now: time }));
+  };
+  for (let i = 0; i < 4; i++) await send(i);
+  await assert.rejects(send(4), { code: 'TRUST_REPLAY' });
+  await verifyRequest(received({ nonces }));
+  time += 600_001;
+  await send(5);
+});

@@ -58,11 +58,16 @@ export interface VerifyRequestOptions {
   /** How far the clocks may be apart, in ms. */
   readonly maxSkewMs?: number;
   readonly nonces: NonceCache;
+  /**
+   * Throws for a key that nobody has enrolled. Asked before the nonce is noted: anybody can make keys, and
+   * those of strangers must not fill the cache.
+   */
+  readonly known?: (publicKey: string) => unknown;
 }
 
 /**
- * Checks signature, clock and replay, in that order, and returns who signed. Whether that key may
- * do what it asks is the caller's question.
+ * Checks signature, clock, `known` and replay, in that order, and returns who signed. Whether that key
+ * may do what it asks is the caller's question.
  *
  * @throws ConsiliumError TRUST_UNAUTHENTICATED (a header is missing or malformed), TRUST_BAD_KEY,
  *   TRUST_BAD_SIGNATURE, TRUST_CLOCK_SKEW, TRUST_REPLAY
@@ -87,6 +92,7 @@ export async function verifyRequest(options: VerifyRequestOptions): Promise<{ pu
     const detail = `The clocks are ${off} s apart, ${maxSkewMs / 1000} s are allowed.`;
     throw new ConsiliumError('TRUST_CLOCK_SKEW', detail, { where: path });
   }
+  await options.known?.(publicKey);
   if (!(await nonces.claim(`${publicKey}.${nonce}`, time + maxSkewMs))) {
     throw new ConsiliumError('TRUST_REPLAY', 'Its nonce was used before.', { where: path });
   }
@@ -99,21 +105,33 @@ function content(request: SignedRequest): Record<string, unknown> {
 }
 
 /**
- * A nonce cache in this process's memory. It holds at most `limit` live nonces and refuses further
- * requests beyond that (as replays) rather than forget one that could still be replayed.
+ * A nonce cache in this process's memory. It holds at most `limit` live nonces, `perKey` of one key, and
+ * refuses further requests beyond that (as replays) rather than forget one that could still be replayed.
  * @param now milliseconds since 1970
  */
-export function memoryNonceCache(now: () => number, limit = 100_000): NonceCache {
-  const seen = new Map<string, number>();
+export function memoryNonceCache(now: () => number, limit = 100_000, perKey = 1000): NonceCache {
+  const byKey = new Map<string, Map<string, number>>();
+  let size = 0;
+  const forgetOld = (owner: string): void => {
+    const seen = byKey.get(owner);
+    if (seen === undefined) return;
+    const time = now();
+    const before = seen.size;
+    for (const [old, end] of seen) if (end < time) seen.delete(old);
+    size -= before - seen.size;
+    if (seen.size === 0) byKey.delete(owner);
+  };
   return {
     claim(key, until) {
-      if (seen.has(key)) return false;
-      if (seen.size >= limit) {
-        const time = now();
-        for (const [old, end] of seen) if (end < time) seen.delete(old);
-        if (seen.size >= limit) return false;
-      }
-      seen.set(key, until);
+      const owner = key.slice(0, key.indexOf('.'));
+      if (byKey.get(owner)?.has(key)) return false;
+      if ((byKey.get(owner)?.size ?? 0) >= perKey) forgetOld(owner);
+      if ((byKey.get(owner)?.size ?? 0) >= perKey) return false;
+      if (size >= limit) for (const other of [...byKey.keys()]) forgetOld(other);
+      if (size >= limit) return false;
+      const seen = byKey.get(owner) ?? new Map<string, number>();
+      byKey.set(owner, seen.set(key, until));
+      size += 1;
       return true;
     },
   };

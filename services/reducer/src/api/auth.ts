@@ -103,17 +103,22 @@ async function clientOf(request: FastifyRequest, context: ApiContext): Promise<C
     headers: request.headers,
     now: context.now(),
     nonces: context.nonces,
+    known: (key) => enrolled(context, key, request.url),
   });
-  const record = await clientByKey(context, publicKey);
+  const record = await enrolled(context, publicKey, request.url);
+  return { kind: 'client', name: record.client, role: 'viewer' };
+}
+
+/** @throws ConsiliumError TRUST_UNKNOWN_CLIENT, TRUST_REVOKED */
+async function enrolled(context: ApiContext, key: string, where: string): Promise<ClientRecord> {
+  const record = await clientByKey(context, key);
   if (record === undefined) {
-    throw new ConsiliumError('TRUST_UNKNOWN_CLIENT', `No client has enrolled with ${publicKey}.`, {
-      where: request.url,
-    });
+    throw new ConsiliumError('TRUST_UNKNOWN_CLIENT', `No client has enrolled with ${key}.`, { where });
   }
   if (record.revoked_at !== null) {
-    throw new ConsiliumError('TRUST_REVOKED', `${record.client} was revoked.`, { where: request.url });
+    throw new ConsiliumError('TRUST_REVOKED', `${record.client} was revoked.`, { where });
   }
-  return { kind: 'client', name: record.client, role: 'viewer' };
+  return record;
 }
 
 /** The mirror says which name a key has; what holds for that client is read where it is stored. */
