@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
   bootstrapNats,
@@ -178,6 +179,9 @@ async function untilReady(line: () => Promise<string>): Promise<void> {
   }
 }
 
+/** Milliseconds: more than services take to stop, in order or by force. */
+const leftoverPatience = 25_000;
+
 /** Ports stay the same over restarts: addresses of a session's clients must not change under them. */
 async function keptPorts(dir: string, options: PlatformOptions): Promise<Ports> {
   const file = join(dir, 'ports.json');
@@ -189,7 +193,9 @@ async function keptPorts(dir: string, options: PlatformOptions): Promise<Ports> 
     store: kept.store ?? (await freePort()),
   };
   for (const [name, port] of Object.entries(ports)) {
-    if (await isFree(port)) continue;
+    // Programs of a supervisor that was killed end by themselves, in order, and that takes them a while.
+    const patience = kept[name as keyof Ports] === port ? leftoverPatience : 0;
+    if (await becomesFree(port, patience)) continue;
     throw new ConsiliumError('UP_PORT_TAKEN', `Port ${port} (${name}) is in use by another program.`, {
       where: file,
     });
@@ -204,6 +210,14 @@ async function freePort(): Promise<number> {
   const address = server.address();
   await new Promise((done) => server.close(done));
   return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+async function becomesFree(port: number, patience: number): Promise<boolean> {
+  for (const end = Date.now() + patience; !(await isFree(port)); ) {
+    if (Date.now() >= end) return false;
+    await sleep(200);
+  }
+  return true;
 }
 
 async function isFree(port: number): Promise<boolean> {
