@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { appendFile, mkdtemp, readFile, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import { headFile, openAudit } from './log.js';
 import { verifyAudit } from './verify.js';
 
@@ -35,6 +37,34 @@ describe('the audit log', () => {
     const lines = await write(2);
     assert.equal(lines.length, 5);
     assert.equal((await verifyAudit(file)).lines, 5);
+  });
+
+  test('a line for which the disk had only half the room leaves nothing behind', async () => {
+    const program = `
+      import { openAudit } from ${JSON.stringify(new URL('./log.js', import.meta.url).href)};
+      const log = await openAudit(${JSON.stringify(file)}, () => 1000);
+      let refused = 0;
+      for (let i = 0; i < 30; i++) {
+        const text = 'x'.repeat(i % 2 === 0 ? 700 : 1);
+        await log.append('task.started', { i, text }).catch(() => { refused += 1; });
+      }
+      await log.close();
+      process.stdout.write(String(refused));`;
+    // Files may have eight blocks: a write beyond is cut short first, as on a disk that runs full.
+    const limited = [
+      '-c',
+      'ulimit -f 8; exec "$0" "$@"',
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      program,
+    ];
+    const { stdout } = await promisify(execFile)('/bin/sh', limited);
+    assert.ok(Number(stdout) > 0, 'the disk was full at some point');
+    const lines = (await readFile(file, 'utf8')).trimEnd().split('\n').length;
+    assert.equal((await verifyAudit(file)).lines, lines);
+    await write(1);
+    assert.equal((await verifyAudit(file)).lines, lines + 1);
   });
 
   test('keeps the order of calls that do not wait for each other', async () => {

@@ -149,7 +149,10 @@ class FileAudit implements AuditLog {
     const text = makeLine({ seq: this.#seq + 1, at, event, details, previous: this.#previous });
     const bytes = Buffer.from(`${text}\n`);
     try {
-      await this.#handle.write(bytes, 0, bytes.length, this.#end);
+      // A disk that runs full takes the first half of a line without an error; asked again, it says so.
+      for (let done = 0; done < bytes.length; ) {
+        done += (await this.#handle.write(bytes, done, bytes.length - done, this.#end + done)).bytesWritten;
+      }
       await this.#handle.sync();
     } catch (cause) {
       // Best effort: a rest that stays is behind #end and is overwritten, or cut off at the next opening.
