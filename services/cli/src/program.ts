@@ -26,6 +26,11 @@ export const commandRows: readonly Row[] = [
     load: async () => (await import('./commands/demo.js')).demoCommand(),
   },
   {
+    name: 'bootstrap',
+    description: 'make keys, credentials and configuration for services that run in containers',
+    load: async () => (await import('./commands/bootstrap.js')).bootstrapCommand(),
+  },
+  {
     name: 'session',
     description: 'declare, watch and stop sessions',
     load: async () => (await import('./commands/session.js')).sessionCommand(),

@@ -19,8 +19,8 @@ export interface ServerConfigOptions {
   readonly storeDir: string;
   /** Folder of the account resolver. */
   readonly resolverDir: string;
-  /** Folder into which the server writes its ports. */
-  readonly portsDir: string;
+  /** Folder into which the server writes its ports; nowhere when left out. */
+  readonly portsDir?: string;
   readonly serverName: string;
   readonly operatorJwt: string;
   readonly systemAccount: string;
@@ -48,7 +48,7 @@ export function serverConfig(options: ServerConfigOptions): string {
     'ping_interval: "20s"',
     'ping_max: 2',
     'write_deadline: "10s"',
-    `ports_file_dir: ${quote(options.portsDir)}`,
+    ...(options.portsDir === undefined ? [] : [`ports_file_dir: ${quote(options.portsDir)}`]),
     'jetstream {',
     `  store_dir: ${quote(options.storeDir)}`,
     `  max_memory_store: ${options.maxMemory}`,
