@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { canonicalJson } from '@consilium/platform';
+import { canonicalJson, digestOf } from '@consilium/platform';
 import { asConsiliumError, buckets, type ObjectRef, objectKeys, type TaskRecord } from '@consilium/protocol';
 import { eachLimited } from './concurrent.js';
 import { type Context, isoTime } from './context.js';
@@ -82,7 +81,7 @@ export class PhaseCloser {
   async #storeReport(view: Phase, partial: ObjectRef | null): Promise<ObjectRef> {
     const { combiner, epoch } = view.order;
     const bytes = Buffer.from(canonicalJson(makeReportObject(view, partial)));
-    const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    const digest = digestOf(bytes);
     const key = objectKeys.report(phaseOf(view.order), combiner, epoch, digest);
     try {
       const options = { digest, size: bytes.length, writeOnce: true, contentType: 'application/json' };

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { digestOf, sha256 } from '@consilium/platform/digest';
 import { ConsiliumError } from '@consilium/protocol';
 import { missingPrograms, readPackageYaml } from './build.js';
 import { closedSchema } from './config-schema.js';
@@ -130,13 +130,4 @@ async function boundedBytes(archive: Uint8Array | string, limits: PackageLimits)
     throw new ConsiliumError('PKG_TOO_LARGE', detail, typeof archive === 'string' ? { where: archive } : {});
   }
   return typeof archive === 'string' ? readFile(archive) : archive;
-}
-
-/** `sha256:<hex>` of bytes. */
-export function digestOf(bytes: Uint8Array): string {
-  return `sha256:${sha256(bytes)}`;
-}
-
-export function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

@@ -1,4 +1,4 @@
-export { digestOf, type PackedPackage, packPackage, verifyPackage } from './archive.js';
+export { type PackedPackage, packPackage, verifyPackage } from './archive.js';
 export { type BuiltPackage, buildPackage } from './build.js';
 export { checkPackage, type Finding } from './check.js';
 export { type Config, parseSettings, resolveConfig } from './config.js';

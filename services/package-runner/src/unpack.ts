@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { sha256 } from '@consilium/platform/digest';
 import { ConsiliumError } from '@consilium/protocol';
-import { noteMember, sha256, verifyPackage } from './archive.js';
+import { noteMember, verifyPackage } from './archive.js';
 import type { AllowedPackages, PackageManifest } from './manifest.js';
 import { defaultPackageLimits, type PackageLimits } from './package-files.js';
 import { readArchive } from './tar-read.js';

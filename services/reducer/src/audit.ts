@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { canonicalJson, type EventStream } from '@consilium/platform';
+import { canonicalJson, type EventStream, sha256 } from '@consilium/platform';
 import { ConsiliumError, subjects } from '@consilium/protocol';
 
 /** One line of the reducer's audit log. `hash` covers everything else, so the lines form a chain. */
@@ -17,7 +16,7 @@ export interface AuditLine {
 const first = '0'.repeat(64);
 
 export function hashOf(line: Omit<AuditLine, 'hash'>): string {
-  return createHash('sha256').update(canonicalJson(line)).digest('hex');
+  return sha256(canonicalJson(line));
 }
 
 /** Number of the first line that does not follow from the one before; undefined when the chain holds. */

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { canonicalJson, type Identity, signDocument, verifyDocument } from '@consilium/platform';
+import { canonicalJson, type Identity, sha256, signDocument, verifyDocument } from '@consilium/platform';
 import {
   ConsiliumError,
   type Heads,
@@ -13,7 +12,7 @@ import type { z } from 'zod';
 
 /** A model's id: sha256 of the canonical JSON of what its manifest signs. */
 export function modelIdOf(content: ManifestContent): string {
-  return createHash('sha256').update(canonicalJson(content)).digest('hex');
+  return sha256(canonicalJson(content));
 }
 
 /** The signed manifest of a model. Same content, same key: same bytes. */

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { canonicalJson } from '@consilium/platform';
+import { canonicalJson, sha256 } from '@consilium/platform';
 
 /** One line of the audit log. */
 export interface AuditLine {
@@ -16,10 +15,6 @@ export interface AuditLine {
 }
 
 export const GENESIS = '0'.repeat(64);
-
-export function sha256(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex');
-}
 
 export function makeLine(fields: Omit<AuditLine, 'hash'>): string {
   const { seq, at, event, details, previous } = fields;

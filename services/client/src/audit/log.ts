@@ -1,7 +1,8 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { sha256 } from '@consilium/platform';
 import { ConsiliumError } from '@consilium/protocol';
 import { readJsonFile, unwritable, writeJsonFile } from '../state/json-file.js';
-import { type AuditLine, GENESIS, makeLine, parseLine, sha256 } from './line.js';
+import { type AuditLine, GENESIS, makeLine, parseLine } from './line.js';
 
 export const auditEvents = [
   'client.started',

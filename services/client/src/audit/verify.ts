@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { sha256 } from '@consilium/platform';
 import { ConsiliumError } from '@consilium/protocol';
-import { GENESIS, parseLine, sha256 } from './line.js';
+import { GENESIS, parseLine } from './line.js';
 import { readHead } from './log.js';
 
 export interface AuditSummary {

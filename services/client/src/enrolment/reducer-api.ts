@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { type httpFetch, type Identity, signRequest } from '@consilium/platform';
+import { randomBytes } from 'node:crypto';
+import { digestOf, type httpFetch, type Identity, signRequest } from '@consilium/platform';
 import { ConsiliumError, isErrorCode } from '@consilium/protocol';
 
 /** Long enough for a slow proxy, short enough to notice a dead one. */
@@ -36,7 +36,7 @@ export class ReducerApi {
   postSigned(path: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
     const text = JSON.stringify(body);
     const { url, identity, now } = this.#options;
-    const bodyDigest = `sha256:${createHash('sha256').update(text).digest('hex')}`;
+    const bodyDigest = digestOf(text);
     const nonce = randomBytes(18).toString('base64url');
     // An address with a path of its own (behind a shared ingress) is signed as it is sent.
     const sent = new URL(url + path).pathname;

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
+import { digestOf, sha256 } from '@consilium/platform/digest';
 import type { Identity } from '@consilium/platform/keys';
 import { Header } from 'tar';
-import { digestOf, sha256 } from '../archive.js';
 import { type PackageContent, type PackageManifest, signPackage } from '../manifest.js';
 
 /** A member as an attacker would write it: every field of its header can be set. */

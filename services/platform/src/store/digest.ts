@@ -4,9 +4,14 @@ import type { Digest } from './types.js';
 
 const pattern = /^sha256:[0-9a-f]{64}$/;
 
-/** `sha256:<hex>` of bytes that are in memory. */
-export function digestOf(bytes: Uint8Array): Digest {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+/** SHA-256 of what is in memory, as lower-case hexadecimal digits; of a text, of its UTF-8 bytes. */
+export function sha256(data: string | Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+/** `sha256:<hex>` of what is in memory. */
+export function digestOf(data: string | Uint8Array): Digest {
+  return `sha256:${sha256(data)}`;
 }
 
 /** @throws STORE_BAD_REQUEST for anything but `sha256:` and 64 lower-case hexadecimal digits. */

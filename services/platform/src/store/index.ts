@@ -1,5 +1,5 @@
 export { parseStoreUrl, storeFromConfig } from './config.js';
-export { checkContent, checkDigest, Digester, digestOf } from './digest.js';
+export { checkContent, checkDigest, Digester, digestOf, sha256 } from './digest.js';
 export { endpointUrl } from './endpoint.js';
 export {
   checkStoreKey,

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { digestOf, verifyRequest } from '@consilium/platform';
+import { digestOf, sha256, verifyRequest } from '@consilium/platform';
 import { allows, apiTokenSchema, type ClientRecord, ConsiliumError, type Role } from '@consilium/protocol';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { readable } from '../state.js';
@@ -28,7 +27,7 @@ declare module 'fastify' {
 
 /** hex sha256 of a token: what is stored in its place, and its key in KV. */
 export function tokenHash(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
+  return sha256(token);
 }
 
 /** A route as it was registered. */
