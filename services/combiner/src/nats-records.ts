@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Bus, type KvBucket, type Logger, openKv } from '@consilium/platform';
+import { type Bus, type KvBucket, type Logger, openRecords as open } from '@consilium/platform';
 import {
   asConsiliumError,
   type ClientRecord,
@@ -32,16 +32,14 @@ interface Buckets {
 
 /** Opens the buckets, making those that are missing. @throws ConsiliumError BUS_ */
 export async function openRecords(bus: Bus, combiner: string, log: Logger): Promise<Records> {
-  const open = <T>(bucket: { name: string; ttl: number }, schema: { parse(value: unknown): T }) =>
-    openKv<T>(bus, { name: bucket.name, ttl: bucket.ttl * 1000, validate: (value) => schema.parse(value) });
   const [orders, reports, tasks, clients, presence, combiners] = await Promise.all([
     // Not checked here: one order that is not valid must not end the watch over all others.
-    openKv<unknown>(bus, { name: kvBuckets.orders.name, ttl: kvBuckets.orders.ttl * 1000 }),
-    open(kvBuckets.reports, reportSchema),
-    open(kvBuckets.tasks, taskRecordSchema),
-    open(kvBuckets.clients, clientRecordSchema),
-    open(kvBuckets.presence, presenceSchema),
-    open(kvBuckets.combiners, combinerRecordSchema),
+    open<unknown>(bus, kvBuckets.orders),
+    open(bus, kvBuckets.reports, reportSchema),
+    open(bus, kvBuckets.tasks, taskRecordSchema),
+    open(bus, kvBuckets.clients, clientRecordSchema),
+    open(bus, kvBuckets.presence, presenceSchema),
+    open(bus, kvBuckets.combiners, combinerRecordSchema),
   ]);
   return new NatsRecords({ orders, reports, tasks, clients, presence, combiners }, combiner, log);
 }

@@ -1,4 +1,10 @@
-import { type Bus, type KvBucket, type LeaseRecord, openKv } from '@consilium/platform';
+import {
+  type Bus,
+  type KvBucket,
+  type LeaseRecord,
+  openRecords as open,
+  type RecordBucket,
+} from '@consilium/platform';
 import {
   type ClientRecord,
   type CombinerRecord,
@@ -68,7 +74,7 @@ export async function openState(bus: Bus): Promise<ReducerState> {
     users: await open(bus, kvBuckets.users, userRecordSchema),
     combiners: await open(bus, kvBuckets.combiners, combinerRecordSchema),
     presence: await open(bus, kvBuckets.presence, presenceSchema),
-    leases: await openKv<LeaseRecord>(bus, { name: kvBuckets.leases.name, ttl: kvBuckets.leases.ttl * 1000 }),
+    leases: await open<LeaseRecord>(bus, kvBuckets.leases),
     listed: {
       sessions: await openListed(bus, kvBuckets.sessions, sessionRecordSchema),
       orders: await openListed(bus, kvBuckets.orders, orderSchema),
@@ -81,20 +87,10 @@ export async function openState(bus: Bus): Promise<ReducerState> {
   };
 }
 
-function open<T>(
-  bus: Bus,
-  bucket: { name: string; ttl: number },
-  schema: z.ZodType<T>,
-): Promise<KvBucket<T>> {
-  const validate = (value: unknown) => schema.parse(value);
-  return openKv(bus, { name: bucket.name, ttl: bucket.ttl * 1000, validate });
-}
-
 function openListed<T>(
   bus: Bus,
-  bucket: { name: string; ttl: number },
+  bucket: RecordBucket,
   schema: z.ZodType<T>,
 ): Promise<KvBucket<T | undefined>> {
-  const validate = (value: unknown) => schema.safeParse(value).data;
-  return openKv(bus, { name: bucket.name, ttl: bucket.ttl * 1000, validate });
+  return open(bus, bucket, { parse: (value) => schema.safeParse(value).data });
 }

@@ -19,6 +19,7 @@ export {
   userJwtForService,
 } from './permissions.js';
 export { pushAccountJwt } from './push-account.js';
+export { openRecords, type RecordBucket } from './records.js';
 export {
   type EventStream,
   openStream,
