@@ -1,6 +1,7 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { replaceFile } from '@consilium/platform/files';
 import { ConsiliumError } from '@consilium/protocol';
 import { z } from 'zod';
 
@@ -40,8 +41,7 @@ export async function readContexts(file = contextFile()): Promise<ContextFile> {
 
 export async function writeContexts(contexts: ContextFile, file = contextFile()): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeFile(`${file}.new`, `${JSON.stringify(contexts, null, 2)}\n`, { mode: 0o600 });
-  await rename(`${file}.new`, file);
+  await replaceFile(file, `${JSON.stringify(contexts, null, 2)}\n`);
 }
 
 export interface ContextOptions {

@@ -1,4 +1,5 @@
-import { open, readFile, rename, unlink } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
+import { replaceFile } from '@consilium/platform';
 import { ConsiliumError } from '@consilium/protocol';
 
 /**
@@ -6,18 +7,9 @@ import { ConsiliumError } from '@consilium/protocol';
  * @throws ConsiliumError CLIENT_STATE_UNWRITABLE
  */
 export async function writeJsonFile(path: string, value: unknown): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
   try {
-    const file = await open(temporary, 'w', 0o600);
-    try {
-      await file.writeFile(`${JSON.stringify(value, null, 1)}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
+    await replaceFile(path, `${JSON.stringify(value, null, 1)}\n`);
   } catch (cause) {
-    await unlink(temporary).catch(() => undefined); // the first error is the one to tell
     throw unwritable(path, cause);
   }
 }

@@ -1,8 +1,9 @@
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { ConsiliumError } from '@consilium/protocol';
 import { formatCreds } from '../../bus/credentials.js';
 import { userJwtForService } from '../../bus/permissions.js';
+import { replaceFile } from '../../lifecycle/replace-file.js';
 import type { Identity } from '../identity.js';
 import { type AccountLimits, unlimitedAccount } from '../jwt/claims.js';
 import { decodeJwt } from '../jwt/decode.js';
@@ -227,11 +228,4 @@ async function isThere(path: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;
   }
-}
-
-/** Whole or not at all: a server that starts meanwhile reads the old or the new text. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, text, { mode: 0o600 });
-  await rename(temporary, path);
 }
