@@ -1,7 +1,6 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError, nearest } from '@consilium/protocol';
 import type { ErrorObject } from 'ajv';
 import { type ConfigSchema, closedSchema, compileSchema } from './config-schema.js';
-import { nearest } from './nearest.js';
 
 export type Config = Record<string, unknown>;
 

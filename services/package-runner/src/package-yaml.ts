@@ -1,8 +1,7 @@
-import { ConsiliumError, nameSchema, partNameSchema, semverSchema } from '@consilium/protocol';
+import { ConsiliumError, nameSchema, nearest, partNameSchema, semverSchema } from '@consilium/protocol';
 import { isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { isConfigSchema } from './config-schema.js';
-import { nearest } from './nearest.js';
 import { parseDuration, parseSize } from './units.js';
 import { isVersionRange } from './version-range.js';
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nearest } from './nearest.js';
 import { parseJson } from './outputs.js';
 import { requireSdk } from './runnable.js';
 import { resolveAccelerator, resolveLimits } from './sandbox/limits.js';
@@ -47,11 +46,6 @@ test('sizes and durations are read with and without units', () => {
   for (const text of ['', '-1', '1 parsec', '0', 'GiB', '1e3'])
     assert.equal(parseSize(text), undefined, text);
   assert.equal(formatSize(1536), '1.5 KiB');
-});
-
-test('the nearest name is found, a far one is not', () => {
-  assert.equal(nearest('learning-rate', ['epochs', 'learning_rate']), 'learning_rate');
-  assert.equal(nearest('x', ['epochs']), undefined);
 });
 
 test('JSON with the words that Python writes is read, words in texts stay', () => {

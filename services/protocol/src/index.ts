@@ -6,6 +6,7 @@ export * from './events.js';
 export * from './folders.js';
 export * from './ids.js';
 export * from './manifest.js';
+export * from './nearest.js';
 export * from './objects.js';
 export * from './records.js';
 export * from './roles.js';

@@ -1,7 +1,6 @@
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError, nearest } from '@consilium/protocol';
 import { parse } from 'yaml';
 import type { Layers } from './layers.js';
-import { nearest } from './nearest.js';
 import { kindAt, valuePaths } from './schema-fields.js';
 
 const PREFIX = 'CONSILIUM_';

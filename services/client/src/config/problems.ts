@@ -1,6 +1,5 @@
-import { type ClientConfig, ConsiliumError, clientConfigSchema, isName } from '@consilium/protocol';
+import { type ClientConfig, ConsiliumError, clientConfigSchema, isName, nearest } from '@consilium/protocol';
 import { isMap, type KeyPath, type Layers, valueAt } from './layers.js';
-import { nearest } from './nearest.js';
 import { keysAt, kindAt } from './schema-fields.js';
 
 type Issue = NonNullable<ReturnType<typeof clientConfigSchema.safeParse>['error']>['issues'][number];

@@ -1,6 +1,9 @@
-/** The candidate that was probably meant: at most two edits away, or one in three letters. */
+/**
+ * The known name that a mistyped one most likely meant: at most one edit in three letters, two in a short word and
+ * three in a long one. Case, and `-` for `_`, do not count.
+ */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const allowed = Math.max(1, Math.min(3, Math.floor(word.length / 3)));
+  const allowed = Math.max(2, Math.min(3, Math.floor(word.length / 3)));
   let best: string | undefined;
   let least = allowed + 1;
   const plain = (text: string): string => text.toLowerCase().replaceAll('-', '_');
