@@ -195,6 +195,22 @@ describe('a site whose combiner means harm', { skip: binary.skip }, () => {
     ]);
   });
 
+  test('the logs of many tasks do not fill the disk', async () => {
+    await honest();
+    const logs = join(where.state, 'logs');
+    await Promise.all(
+      Array.from({ length: 300 }, (_, i) => writeFile(join(logs, `old.${i}.0.train.site.log`), 'old')),
+    );
+    const last = task();
+    tasks = [last];
+    stage.bus.publish(subjects.down('site', 'tasks'), { tasks: [] });
+    // Nobody here signs the upload, so it ends there; it has run.
+    await eventually('the task has ended', async () => results.some(({ task: id }) => id === last.id));
+    const left = await readdir(logs);
+    assert.ok(left.length <= 201, `${left.length} logs are left`);
+    assert.ok(left.includes(`${last.id}.log`));
+  });
+
   test('a part whose name leads into the data folder moves nothing there', async () => {
     await honest();
     const hostile = task({ inputs: { weights: stage.base, '../../../../../data/scan': stage.base } });

@@ -43,7 +43,8 @@ export function stateFolders(root: string): StateFolders {
   };
 }
 
-const KEPT_LOGS = 200;
+/** Logs of tasks; the oldest go first, at the start and before each task. */
+export const KEPT_LOGS = 200;
 const KEPT_PACKAGES = 20;
 
 /**

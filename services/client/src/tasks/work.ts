@@ -11,6 +11,7 @@ import { asConsiliumError, ConsiliumError, type DataSet, type Task } from '@cons
 import type { StoredResult } from '../journal.js';
 import { allowedBy, type Permission, permit } from '../policy.js';
 import { orAborted } from '../retry.js';
+import { KEPT_LOGS, keepNewest } from '../state/folders.js';
 import { makeClaim, signClaim, splitMetrics } from './claim.js';
 import type { TaskContext } from './context.js';
 import { failedRequest } from './endings.js';
@@ -143,6 +144,9 @@ async function run(
       progress.note(event);
     },
   };
+  await keepNewest(folders.logs, KEPT_LOGS).catch((error: unknown) => {
+    log.warn({ err: error }, 'old logs of tasks could not be removed');
+  });
   return await (workers === undefined ? runTask(request, options) : workers.run(request, options));
 }
 
