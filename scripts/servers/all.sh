@@ -11,7 +11,7 @@ need() { # need <name> <command...>
 # Debian packages, where this is Debian and we may: bubblewrap (sandbox), s3cmd (an independent look at the trail),
 # shells (completion).
 missing=()
-for tool in bwrap:bubblewrap s3cmd:s3cmd openssl:openssl zsh:zsh fish:fish; do
+for tool in bwrap:bubblewrap s3cmd:s3cmd openssl:openssl ip:iproute2 zsh:zsh fish:fish; do
   command -v "${tool%%:*}" >/dev/null 2>&1 || missing+=("${tool##*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -126,5 +126,7 @@ describe('kill -9 in the middle of a round', { skip: skipProcesses || anyNats.sk
     await fourth.start();
     const result = await assertWhole(federation, session, rounds);
     assert.deepEqual(contributors(result), [everyone, everyone, everyone, everyone]);
+    const validated = result.models[3]!.manifest.content.validation.map(({ claim }) => claim.client);
+    assert.deepEqual(validated, everyone);
   });
 });

@@ -83,7 +83,7 @@ entry: { train: [sh, task.sh], validate: [sh, task.sh] }
 `;
 
 describe('a package from a folder outside the repository, at a site that reaches the platform alone', {
-  skip: anyNats.skip || skipNamespace,
+  skip: anyNats.skip,
 }, () => {
   let federation: Federation;
   let network: Namespace;
@@ -127,7 +127,17 @@ describe('a package from a folder outside the repository, at a site that reaches
     assert.equal(code, 0, `${stdout}${stderr}\n${client.log}`);
   }
 
-  test('the client joins with neither npm nor modules nor any other address in its reach', async () => {
+  test('nothing answers in the network of the client but the proxy', { skip: skipNamespace }, async () => {
+    const [program = '', ...line] = lineOf(network);
+    for (const address of [new URL(federation.url).host, '192.0.2.1:443']) {
+      const [host, port] = address.split(':');
+      const script = `require('node:net').connect(${port}, '${host}').on('error', (e) => console.log(e.code))`;
+      const { stdout } = await run(program, [...line, process.execPath, '-e', script]);
+      assert.match(stdout, /^(ECONNREFUSED|ENETUNREACH)\n$/, `${address} can be reached`);
+    }
+  });
+
+  test('the client joins with neither npm nor modules in its reach', async () => {
     const key = (await cli('package', 'key')).stdout.trim();
     const data = await write('data', { 'points.csv': '0,1\n1,3\n2,5\n3,7\n' });
     const site = await federation.addSite('remote', data, {
@@ -142,14 +152,7 @@ describe('a package from a folder outside the repository, at a site that reaches
       assert.ok(!(await readdir(at)).includes('node_modules'), `there are modules in ${at}`);
     }
     const env = { PATH: bin, HOME: home, CONSILIUM_E2E: federation.dir };
-    const [ip, ...inside] = network.under;
-    const under = [await whereIs(ip!), ...inside];
-    for (const address of [new URL(federation.url).host, '1.1.1.1:443']) {
-      const [host, port] = address.split(':');
-      const script = `require('node:net').connect(${port}, '${host}').on('error', (e) => console.log(e.code))`;
-      const { stdout } = await run(under[0]!, [...under.slice(1), process.execPath, '-e', script]);
-      assert.match(stdout, /^(ECONNREFUSED|ENETUNREACH)\n$/, `${address} can be reached`);
-    }
+    const under = lineOf(network);
     client = new ClientProcess(site.config, [], under, { cwd: site.home, env });
     await client.ready;
   });
@@ -197,10 +200,12 @@ describe('a package from a folder outside the repository, at a site that reaches
   });
 });
 
-/** The client's own PATH does not hold it. */
-async function whereIs(program: string): Promise<string> {
+/** The command line that leads into the network, by full path: the client's own PATH does not hold it. */
+function lineOf({ under }: Namespace): string[] {
+  const [program, ...rest] = under;
+  if (program === undefined) return [];
   const folders = (process.env.PATH ?? '').split(':').filter((folder) => folder.startsWith('/'));
   const found = [...folders, '/usr/sbin', '/sbin'].find((folder) => existsSync(join(folder, program)));
   assert.ok(found !== undefined, `${program} is not on the PATH`);
-  return join(found, program);
+  return [join(found, program), ...rest];
 }

@@ -11,7 +11,7 @@ import { type ConnectProxy, startConnectProxy } from '../support/connect-proxy.j
 import { Federation } from '../support/federation.js';
 import { assertWhole, contributors, gatePackage, gateSites } from '../support/gate.js';
 import { type Gateway, type GatewayTargets, startGateway } from '../support/gateway.js';
-import { makeNamespace, type Namespace, skipNamespace } from '../support/namespace.js';
+import { makeNamespace, type Namespace } from '../support/namespace.js';
 import { anyNats } from '../support/nats-servers.js';
 import { skipProcesses } from '../support/processes.js';
 
@@ -24,7 +24,7 @@ interface ServiceConfig {
 }
 
 describe('hospitals behind a CONNECT proxy, with one TLS address of a private authority', {
-  skip: anyNats.skip || skipNamespace || skipCertificates || skipProcesses,
+  skip: anyNats.skip || skipCertificates || skipProcesses,
 }, () => {
   let federation: Federation;
   let tls: TestCertificates;
