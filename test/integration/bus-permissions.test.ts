@@ -195,6 +195,23 @@ for (const binary of natsBinaries) {
       await twin.close();
     });
 
+    test('it cannot fill the server with subscriptions', async () => {
+      const c = await nats.client('site-c');
+      const heard: string[] = [];
+      for (let i = 0; i < 1000; i++) {
+        c.connection.subscribe(`consilium.down.site-c.x${i}`, {
+          callback: (error, message) => {
+            if (error === null) heard.push(message.subject);
+          },
+        });
+      }
+      await c.flush();
+      for (const i of [0, 999]) service.publish(`consilium.down.site-c.x${i}`, 'x');
+      await service.flush();
+      await c.flush();
+      assert.deepEqual(heard, ['consilium.down.site-c.x0']);
+    });
+
     test('after all of that the bucket is as it was', async () => {
       const kv = await openKv<string>(service, { name: 'consilium_test' });
       const entry = await kv.get('key');

@@ -6,6 +6,9 @@ import { userJwt } from '../keys/jwt/encode.js';
 /** How long a client's user JWT holds, in ms. */
 export const CLIENT_JWT_TTL = 10 * 60_000;
 
+/** A client needs two: its inbox and what is sent to it. Each costs the server memory. */
+const CLIENT_SUBSCRIPTIONS = 64;
+
 /**
  * What a client may do on NATS: publish upwards under its own name, subscribe to what is sent to it
  * and to its own inbox. Allow lists leave nothing else: no other client, no JetStream, no KV.
@@ -52,6 +55,7 @@ export function userJwtForClient(options: {
       account,
       permissions: permissionsForClient(clientId),
       connectionTypes: ['STANDARD', 'WEBSOCKET'],
+      subscriptions: CLIENT_SUBSCRIPTIONS,
     },
     accountSigningKey,
   );

@@ -89,6 +89,8 @@ export function userJwt(
     account: string;
     permissions: Permissions;
     connectionTypes?: readonly ConnectionType[];
+    /** Subscriptions of one connection; without limit if left out. */
+    subscriptions?: number;
   },
   signer: Identity,
 ): string {
@@ -98,7 +100,7 @@ export function userJwt(
   const nats: UserNats = {
     type: 'user',
     version: 2,
-    subs: -1,
+    subs: about.subscriptions ?? -1,
     data: -1,
     payload: -1,
     bearer_token: false,
