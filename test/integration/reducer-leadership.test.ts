@@ -176,6 +176,11 @@ for (const binary of natsBinaries) {
       });
     });
 
+    test('a reducer with another key than that of the trail does not start', async () => {
+      const change = { key_file: `${stage.dir}/new.nk` };
+      await assert.rejects(stage.startReducer('reducer-2', { change }), { code: 'TRUST_OTHER_REDUCER_KEY' });
+    });
+
     test('a reducer can be stopped while NATS is away', async () => {
       work.abort();
       await Promise.allSettled(working);

@@ -30,10 +30,11 @@ import { Audit } from './audit.js';
 import type { ReducerConfig } from './config.js';
 import { SessionEngine } from './engine/engine.js';
 import { Fleet } from './engine/fleet.js';
+import { requireSameKey } from './engine/same-key.js';
 import { answerHellos } from './hello.js';
 import { Mirror } from './mirror.js';
 import { PackageRegistry } from './registry/registry.js';
-import { openState } from './state.js';
+import { openState, readable } from './state.js';
 
 export interface RunningReducer {
   /** Address of the HTTP API. */
@@ -57,7 +58,7 @@ const eventsMaxAge = 30 * 24 * 3600 * 1000;
 
 /**
  * Starts a reducer: API, enrolment, registry, and the engine that moves sessions while it holds the lease.
- * @throws BUS_UNAVAILABLE, BUS_SERVER_OUTDATED, STORE_NO_CONDITIONAL_WRITES and others of bus and store
+ * @throws TRUST_OTHER_REDUCER_KEY, UP_PORT_TAKEN, BUS_UNAVAILABLE, BUS_SERVER_OUTDATED, STORE_NO_CONDITIONAL_WRITES and others of bus and store
  */
 export async function startReducer(config: ReducerConfig, deps: ReducerDeps): Promise<RunningReducer> {
   const { log, signal, now = Date.now } = deps;
@@ -94,6 +95,7 @@ export async function startReducer(config: ReducerConfig, deps: ReducerDeps): Pr
     const events = await openStream(bus, { ...streams.events, maxAge: eventsMaxAge });
     const audit = new Audit(await openStream(bus, streams.audit), config.reducer, now);
     const { listed } = state;
+    await requireSameKey({ store, identity }, await readable(listed.sessions));
     const mirrors = {
       clients: new Mirror(listed.clients),
       presence: new Mirror(listed.presence),

@@ -7,6 +7,10 @@ export const enrolmentErrors = defineErrors({
     'No such client has enrolled.',
     'Put a join token into client.yaml; an admin makes one with: consilium client-config create',
   ),
+  TRUST_OTHER_REDUCER_KEY: kinds.denied(
+    'The model trail was signed with the key of another reducer.',
+    'Restore key_file from the backup: a trail that two keys have signed cannot be verified.',
+  ),
   TRUST_KEY_ENROLLED: kinds.conflict(
     'This key has enrolled under another name.',
     'Start the client under the name it has, or give it a state folder of its own.',
