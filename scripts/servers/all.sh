@@ -9,7 +9,7 @@ need() { # need <name> <command...>
   if path=$("$@"); then echo "$name: $path"; else echo "$name: could not be had"; failed=1; fi
 }
 # Debian packages, where this is Debian and we may: bubblewrap (sandbox), s3cmd (an independent look at the trail),
-# shells (completion).
+# shells (completion), ip (a network in which a client reaches the platform alone).
 missing=()
 for tool in bwrap:bubblewrap s3cmd:s3cmd openssl:openssl ip:iproute2 zsh:zsh fish:fish; do
   command -v "${tool%%:*}" >/dev/null 2>&1 || missing+=("${tool##*:}")
