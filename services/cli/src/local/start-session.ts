@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   type PackageManifest,
@@ -12,6 +12,7 @@ import {
 import { downloadToFile } from '@consilium/platform';
 import {
   ConsiliumError,
+  cacheFolder,
   packageDetailSchema,
   packageViewSchema,
   type SessionView,
@@ -107,7 +108,7 @@ async function seedFromInit(
   try {
     const archive = join(work, 'package.tgz');
     await downloadToFile({ url: archiveUrl }, archive, { digest, size, dispatcher: api.dispatcher });
-    const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'consilium', 'packages');
+    const cache = join(cacheFolder(), 'packages');
     const unpacked = await unpackPackage(manifest, archive, { cache, allowed: { signers: start.trusted } });
     const runnable = runnableFromManifest(manifest, unpacked.folder);
     const events = start.onEvent === undefined ? {} : { onEvent: start.onEvent };

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,6 +16,7 @@ import {
   natsServerArgs,
   natsWrapper,
   readAddresses,
+  replaceFile,
   type StoreConfig,
 } from '@consilium/platform';
 import { ConsiliumError } from '@consilium/protocol';
@@ -245,9 +246,4 @@ async function keptSecret(file: string): Promise<string> {
   const secret = randomBytes(32).toString('base64url');
   await createSecretFile(file, `${secret}\n`);
   return secret;
-}
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.new`, text, { mode: 0o600 });
-  await rename(`${path}.new`, path);
 }

@@ -12,10 +12,9 @@ import {
   rm,
   writeFile,
 } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { ConsiliumError } from '@consilium/protocol';
+import { ConsiliumError, cacheFolder } from '@consilium/protocol';
 import { serverFeatures } from '../bus/features.js';
 import type { Logger } from '../log/index.js';
 import { httpFetch } from '../net/http-dispatcher.js';
@@ -48,7 +47,7 @@ export interface FindOptions {
 }
 
 export function defaultCacheDir(env: NodeJS.ProcessEnv = process.env): string {
-  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'consilium', 'bin');
+  return join(cacheFolder(env), 'bin');
 }
 
 /**
