@@ -32,6 +32,8 @@ export async function followSession(
         if (!parsed.success) continue; // of a newer reducer
         show(out, progress, parsed.data);
         options.onEvent?.(parsed.data);
+        // The reducer goes on telling: a paused session has not ended. Who waits here has nothing to wait for.
+        if (parsed.data.event === 'session.state' && parsed.data.state === 'paused') break;
       }
     } catch (error) {
       failures += 1;
