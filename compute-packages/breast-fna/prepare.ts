@@ -1,15 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import {
-  createRng,
-  partitionSkewed,
-  readNumericCsv,
-  type SiteRule,
-  stratifiedHoldout,
-  writeCsv,
-} from '@consilium/sdk';
+import { createRng, readNumericCsv, type SiteRule, writeSiteFiles } from '@consilium/sdk';
 import { featureCount, featureNames, labelName } from './features.js';
 
 /**
@@ -53,37 +45,23 @@ export function prepare(out: string, seed: number, source = bundledData()): Prep
   for (let row = 0; row < table.rows; row++) {
     labels[row] = 1 - (table.values[row * table.columns + featureCount] as number);
   }
-  const write = (folder: string, file: string, rows: readonly number[]): void => {
-    mkdirSync(folder, { recursive: true });
-    const lines = rows.map((row) => {
+  const { sites: written, ...folders } = writeSiteFiles(out, {
+    header: [...featureNames, labelName],
+    line: (row) => {
       const from = row * table.columns;
       return [...table.values.subarray(from, from + featureCount), labels[row] as number];
-    });
-    writeCsv(join(folder, file), [...featureNames, labelName], lines);
-  };
-  const rng = createRng(seed).derive('breast-fna');
-  const { train, test } = stratifiedHoldout(labels, testFraction, rng);
-  write(join(out, 'test'), 'test.csv', test);
-
-  const pick = (rows: readonly number[], from: readonly number[]) => rows.map((row) => from[row] as number);
-  const labelsOf = (rows: readonly number[]) => rows.map((row) => labels[row] as number);
-  const parts = partitionSkewed(labelsOf(train), sites, rng);
-  const pooled = { train: [] as number[], validation: [] as number[] };
-  const prepared = sites.map(({ name }, index) => {
-    const rows = pick(parts[index] ?? [], train);
-    const split = stratifiedHoldout(labelsOf(rows), validationFraction, rng);
-    const own = { train: pick(split.train, rows), validation: pick(split.test, rows) };
-    const folder = join(out, name);
-    write(folder, 'train.csv', own.train);
-    write(folder, 'validation.csv', own.validation);
-    pooled.train.push(...own.train);
-    pooled.validation.push(...own.validation);
-    const malignant = labelsOf(own.train).filter((label) => label === 1).length;
-    return { name, folder, examples: own.train.length, malignant };
+    },
+    labels,
+    sites,
+    testFraction,
+    validationFraction,
+    rng: createRng(seed).derive('breast-fna'),
   });
-  write(join(out, 'pooled'), 'train.csv', pooled.train);
-  write(join(out, 'pooled'), 'validation.csv', pooled.validation);
-  return { sites: prepared, pooled: join(out, 'pooled'), test: join(out, 'test') };
+  const prepared = written.map(({ name, folder, train }) => {
+    const malignant = train.filter((row) => labels[row] === 1).length;
+    return { name, folder, examples: train.length, malignant };
+  });
+  return { sites: prepared, ...folders };
 }
 
 /** The data set that comes with the package; this file may run from its folder or from `dist`. */

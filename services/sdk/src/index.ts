@@ -24,6 +24,7 @@ export type { SiteRule } from './partition.js';
 export { apportion, partitionSkewed, stratifiedHoldout } from './partition.js';
 export type { Rng } from './random.js';
 export { createRng, withSeededRandom } from './random.js';
+export { type SiteFiles, type SiteFilesOptions, writeSiteFiles } from './site-files.js';
 export type { State } from './state.js';
 export type { EntryName, TaskFile } from './task.js';
 export { entryNames } from './task.js';
