@@ -2,10 +2,12 @@
 # Gets the heavier tfjs backends into the user's cache, where the sdk finds them. They are never
 # dependencies of the workspace: without them the sdk trains on WASM.
 #
-#   scripts/native.sh [tensorflow|webgpu]...     (default: tensorflow)
+#   scripts/native.sh [tensorflow|webgpu|tensorflow-gpu|tensorflow-gpu-published]...     (default: tensorflow)
 #
 # tensorflow  first the ordinary npm install with its own binary; where that download cannot be had,
 #             the addon is built here against the libtensorflow of the tensorflow-cpu wheel.
+# tensorflow-gpu            the addon built against the tensorflow wheel: current CUDA, for cards newer than Ampere.
+# tensorflow-gpu-published  @tensorflow/tfjs-node-gpu as it is: libtensorflow 2.9.1, CUDA 11, cuDNN 8.
 # webgpu      Dawn and the WebGPU backend: any vendor's GPU through Vulkan, Metal or D3D12.
 #
 # CONSILIUM_NATIVE  folder to put them in (default: <cache>/consilium/native); the sdk reads it too.
@@ -14,6 +16,7 @@ set -eu
 
 tfjs_version=4.22.0
 tensorflow_version=2.21.0
+wheel=tensorflow-cpu
 webgpu_version=0.6.2
 root=${CONSILIUM_NATIVE:-${XDG_CACHE_HOME:-$HOME/.cache}/consilium/native}
 platform=$(node -p 'process.platform + "-" + process.arch')
@@ -84,7 +87,7 @@ build_from_wheel() {
   for tool in g++ make; do
     command -v "$tool" > /dev/null || die "$tool is needed to build the addon (Debian: apt-get install build-essential)"
   done
-  say "building the addon against the tensorflow-cpu $tensorflow_version wheel (about 300 MB to fetch)"
+  say "building the addon against the $wheel $tensorflow_version wheel (about 300 MB to fetch)"
   rm -rf "$build/node_modules" "$build/package-lock.json"
   (cd "$build" && npm install --no-fund --no-audit --loglevel=error --ignore-scripts "@tensorflow/tfjs-node@$tfjs_version")
   module=$build/node_modules/@tensorflow/tfjs-node
@@ -92,7 +95,7 @@ build_from_wheel() {
   # The wheel is only unpacked, never installed, so any Python will do to fetch one for 3.12.
   python=$(python_with_pip)
   "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-    --python-version 3.12 -d "$build/wheel" "tensorflow-cpu==$tensorflow_version"
+    --python-version 3.12 -d "$build/wheel" "$wheel==$tensorflow_version"
   "$python" - "$build/wheel" "$build/unpacked" <<'PY'
 import glob, sys, zipfile
 wheel = zipfile.ZipFile(glob.glob(sys.argv[1] + '/*.whl')[0])
@@ -132,6 +135,25 @@ get_tensorflow() {
   finish tfjs-node "$target"
 }
 
+# Neither needs a card to be built; both fall back to the processor where there is none.
+get_tensorflow_gpu() {
+  target=$root/tfjs-node-gpu-$tfjs_version-$platform
+  if [ -f "$target/native.json" ]; then say "already in $target"; return; fi
+  begin
+  if [ "$1" = published ]; then
+    module=@tensorflow/tfjs-node-gpu
+    via=upstream
+    (cd "$build" && npm install --no-fund --no-audit --loglevel=error "$module@$tfjs_version")
+  else
+    module=@tensorflow/tfjs-node
+    wheel=tensorflow
+    via="tensorflow $tensorflow_version wheel"
+    build_from_wheel
+  fi
+  printf '{"module":"%s","version":"%s","via":"%s"}\n' "${module##*node_modules/}" "$tfjs_version" "$via" > "$build/native.json"
+  finish tfjs-node-gpu "$target"
+}
+
 get_webgpu() {
   target=$root/webgpu-$webgpu_version-$platform
   if [ -f "$target/native.json" ]; then say "already in $target"; return; fi
@@ -146,7 +168,9 @@ get_webgpu() {
 for what in "$@"; do
   case $what in
     tensorflow) get_tensorflow ;;
+    tensorflow-gpu) get_tensorflow_gpu wheel ;;
+    tensorflow-gpu-published) get_tensorflow_gpu published ;;
     webgpu) get_webgpu ;;
-    *) die "unknown backend '$what'; choose tensorflow or webgpu" ;;
+    *) die "unknown backend '$what'; choose tensorflow, webgpu, tensorflow-gpu or tensorflow-gpu-published" ;;
   esac
 done
