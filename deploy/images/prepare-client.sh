@@ -6,7 +6,7 @@ python=$1
 shift
 [ "$python" = no ] || set -- "$@" python3
 apt-get update -qq
-apt-get install -qqy --no-install-recommends ca-certificates libstdc++6 tini "$@"
+apt-get install -qqy --no-install-recommends ca-certificates libatomic1 libstdc++6 tini "$@"
 rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/apt /var/log/*.log
 groupadd --gid 10001 consilium
 useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin consilium
