@@ -13,6 +13,7 @@ import {
 import { parseSize } from './config/size.js';
 import { DataSetIndex } from './data/data-set.js';
 import { type Enrolled, Enrolment } from './enrolment/enrol.js';
+import { natsAddresses } from './enrolment/nats-addresses.js';
 import { ReducerApi } from './enrolment/reducer-api.js';
 import { SiteRecordFile } from './enrolment/site-record.js';
 import { CombinerLink } from './link/combiner-link.js';
@@ -129,8 +130,10 @@ export class Connection {
       }
     };
     const { caFile, ...proxy } = this.#net;
+    const { use, refused } = natsAddresses(reply.nats, config);
+    for (const { address, why } of refused) log.warn({ address, why }, 'an address of NATS is not used');
     return await connectBus({
-      servers: reply.nats,
+      servers: use,
       identity,
       jwt,
       inboxPrefix: clientInbox(config.name),

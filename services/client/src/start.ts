@@ -143,7 +143,10 @@ function introduce(config: ClientConfig, identity: Identity, site: Site, log: Lo
   if (site.facts.isolation.isolation === 'process') {
     const refused =
       policy.isolation === 'sandbox' ? '; policy.isolation is sandbox, so every task is refused' : '';
-    log.warn({ reason: site.facts.isolation.detail }, `packages run without a sandbox here${refused}`);
+    log.warn(
+      { reason: site.facts.isolation.detail },
+      `packages run without a sandbox here: they can read what this client can, its key too, and reach the network${refused}`,
+    );
   }
   const { allowed_signers: signers, allowed_digests: digests } = policy;
   if (signers.length + digests.length === 0) {

@@ -70,7 +70,7 @@ async function upload(
     // The message is the store's own answer; the schema's type merely allows an explicit `done: undefined`.
     if (reply.put !== undefined) {
       const urls = reply.put.kind === 'single' ? [reply.put.url] : reply.put.parts.map(({ url }) => url);
-      for (const url of urls) requireObjectAddress(url, config.url);
+      for (const url of urls) requireObjectAddress(url, config);
       return reply.put as SignedUpload;
     }
     throw new ConsiliumError('BUS_BAD_MESSAGE', 'The answer has no URL for the update.', { where: task.id });

@@ -52,7 +52,7 @@ export async function fetchObject(
     const { get } = await link.urls({ task: task.id, get: [name] }, signal);
     const url = get[name];
     if (url !== undefined) {
-      requireObjectAddress(url.url, config.url);
+      requireObjectAddress(url.url, config);
       return url;
     }
     throw new ConsiliumError('BUS_BAD_MESSAGE', `The answer has no URL for ${name}.`, { where: task.id });

@@ -80,6 +80,10 @@ export const clientErrors = defineErrors({
     'A combiner named an address for an object that this client does not use.',
     'Ask the operator to set the public address of the object store to one that sites can reach, under https where url is.',
   ),
+  CLIENT_NATS_REFUSED: kinds.denied(
+    'The reducer names no address of NATS that this client may use.',
+    'Ask the operator for a wss:// address under the address of the reducer (nats.client_servers); or list the host in no_proxy.',
+  ),
   CLIENT_ACCELERATOR_MISSING: kinds.unavailable(
     'A GPU is required and this site has none to offer.',
     'Run the client on a machine with a GPU, or set accelerator to auto in client.yaml.',
