@@ -137,5 +137,11 @@ for (const binary of natsBinaries) {
     test('asked to end, it ends in order and with exit code 0', async () => {
       assert.equal(await stage.killCombiner('SIGTERM'), 0);
     });
+
+    test('asked to stop when NATS has just gone, it ends in order and not by force', async () => {
+      await stage.startCombiner();
+      await stage.nats.kill();
+      assert.equal(await stage.killCombiner('SIGTERM'), 0);
+    });
   });
 }

@@ -120,6 +120,10 @@ async function run(
       heartbeat.stop();
       // A check or a partial that is cut short is done again by the next start; waiting could take minutes.
       await pool.stop();
+      // Nothing can be said while NATS is away, and what waits for it would hold the end up until the grace is over.
+      const giveUp = () => (bus.state === 'connected' ? undefined : void bus.close());
+      bus.onStatus(giveUp);
+      giveUp();
       await Promise.all([uplink.stop(), reconciler.stop()]);
       await bus.flush().catch((error: unknown) => log.warn({ err: error }, 'last messages may be lost'));
       for (const close of opened.reverse()) await close();
