@@ -1,5 +1,5 @@
 // Runs test suites with node:test, names what was skipped and why, and ends with `N passed, N failed`.
-// Usage: node scripts/test.mjs [unit] [integration] [learning] [e2e] [site] [--only <text in file name>]
+// Usage: node scripts/test.mjs [unit] [integration] [learning] [e2e] [chart] [site] [--only <text in file name>]
 // CONSILIUM_NO_SKIPS=1 counts a skipped test as failed, unless its reason matches CONSILIUM_MAY_SKIP (a pattern).
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -19,8 +19,10 @@ const roots = {
   integration: () => [join(root, 'test/dist/integration')],
   learning: () => [join(root, 'test/dist/learning')],
   e2e: () => [join(root, 'test/dist/e2e')],
+  // The chart: rendering, refusals, the shell of its jobs. Needs helm (scripts/servers/helm.sh).
+  chart: () => [join(root, 'test/dist/chart')],
 };
-const minutes = { site: 5, unit: 5, integration: 8, learning: 30, e2e: 30 };
+const minutes = { site: 5, unit: 5, integration: 8, learning: 30, e2e: 30, chart: 5 };
 
 function workspaces(folder) {
   return readdirSync(join(root, folder)).map((name) => join(root, folder, name, 'dist'));

@@ -15,27 +15,20 @@ const account = env.SERVICE_ACCOUNT_DIR ?? '/var/run/secrets/kubernetes.io/servi
 const plan = JSON.parse(env.BOOTSTRAP_PLAN ?? '{}');
 const tokenFile = join(dirname(root), 'admin-token');
 
-/** Secret -> how a file of the folder is called in it; undefined for files that do not belong to it. */
+/**
+ * Secret -> how a file of the folder is called in it; undefined for files that do not belong to it. `trust` is the
+ * original, the others are what one service needs of it.
+ */
 const layout = {
-  trust: (path) => strip(path, 'trust/')?.replaceAll('/', '__'),
+  // A configuration of nats-server is among the keys; ours is the chart's.
+  trust: (path) =>
+    path.endsWith('.conf') ? undefined : /^trust\/(.+)$/.exec(path)?.[1].replaceAll('/', '__'),
   reducer: (path) => /^reducer\/(reducer\.nk|admin-token\.sha256)$/.exec(path)?.[1],
   reducerNats: (path) => /^reducer\/(account\.pub|account-signing\.nk|[^/]+\.creds)$/.exec(path)?.[1],
   combinerNats: (path) => /^combiners\/[^/]+\/([^/]+\.creds)$/.exec(path)?.[1],
   store: (path) => /^store\/(access-key|secret-key)$/.exec(path)?.[1],
 };
-/** The other way round. */
-const pathOf = {
-  trust: (key) => `trust/${key.replaceAll('__', '/')}`,
-  reducer: (key) => `reducer/${key}`,
-  reducerNats: (key) => `reducer/${key}`,
-  combinerNats: (key) => `combiners/${key.replace(/\.creds$/, '')}/${key}`,
-  store: (key) => `store/${key}`,
-};
 const managed = () => Object.keys(layout).filter((kind) => plan.secrets[kind] !== undefined);
-
-function strip(text, prefix) {
-  return text.startsWith(prefix) ? text.slice(prefix.length) : undefined;
-}
 
 async function call(method, path, body) {
   const url = new URL(
@@ -133,27 +126,30 @@ async function write(name, files, { mayReplace = false } = {}) {
 
 async function restore() {
   await mkdir(root, { recursive: true, mode: 0o700 });
-  const found = {};
-  for (const kind of managed()) {
-    const secret = await read(plan.secrets[kind]);
-    found[kind] = Object.keys(secret?.data ?? {});
-    for (const [key, value] of Object.entries(secret?.data ?? {})) {
-      await put(pathOf[kind](key), Buffer.from(value, 'base64'));
-    }
-    console.log(`Secret ${plan.secrets[kind]}: ${found[kind].length} files`);
+  const { trust } = plan.secrets;
+  const kept = (await read(trust))?.data ?? {};
+  for (const [key, value] of Object.entries(kept)) {
+    await put(`trust/${key.replaceAll('__', '/')}`, Buffer.from(value, 'base64'));
   }
-  // Keys are made together. New ones beside old ones would lock everybody out of their own data.
-  const nats = ['reducerNats', 'combinerNats'].filter((kind) => found[kind]?.length > 0);
-  if (found.trust?.length === 0 && nats.length > 0) {
-    throw new Error(
-      `Secret ${plan.secrets.trust} is gone, ${nats.map((kind) => plan.secrets[kind]).join(' and ')} not. Restore it ` +
-        'from your backup. If there is none, delete the others too: NATS then starts with new keys, and clients enrol again.',
-    );
-  }
-  if (plan.secrets.reducer !== undefined && !found.reducer.includes('admin-token.sha256')) {
+  console.log(`Secret ${trust}: ${Object.keys(kept).length} files`);
+  if (Object.keys(kept).length === 0) await refuseHalf(trust);
+  // Made here, not by `bootstrap`, which would print it into a log.
+  if (plan.secrets.reducer !== undefined && kept['admin-token.sha256'] === undefined) {
     const token = `cat_${randomBytes(32).toString('base64url')}`;
-    await put('reducer/admin-token.sha256', `${createHash('sha256').update(token).digest('hex')}\n`);
+    await put('trust/admin-token.sha256', `${createHash('sha256').update(token).digest('hex')}\n`);
     await writeFile(tokenFile, token, { mode: 0o600 });
+  }
+}
+
+/** New keys beside old ones would lock everybody out of their own data. */
+async function refuseHalf(trust) {
+  for (const kind of managed().filter((name) => name !== 'trust')) {
+    const name = plan.secrets[kind];
+    if ((await read(name)) === undefined) continue;
+    throw new Error(
+      `Secret ${trust} is gone, ${name} is not. Restore ${trust} from your backup. Without one, delete ` +
+        `${Object.values(plan.secrets).join(', ')} and the volumes of NATS: everything then starts with new keys, and clients enrol again.`,
+    );
   }
 }
 
@@ -190,9 +186,7 @@ async function natsServer() {
     '',
   ].join('\n');
   // The password follows from a key that no service has: the same on every run, and nothing more to keep.
-  const seed = await readFile(join(root, 'trust', plan.routeSeed ?? 'operator-signing.nk'), 'utf8').catch(
-    () => readFile(join(root, 'trust/keys/operator-signing.nk'), 'utf8'),
-  );
+  const seed = await readFile(join(root, 'trust/nats/keys/operator-signing.nk'), 'utf8');
   const password = `r-${createHash('sha256').update(`consilium routes\n${seed.trim()}`).digest('hex')}`;
   const cluster = [
     `authorization { user: "route", password: "${password}" }`,
