@@ -46,6 +46,11 @@ export const commandRows: readonly Row[] = [
     load: async () => (await import('./commands/trail.js')).trailCommand(),
   },
   {
+    name: 'audit',
+    description: 'show and check the hash-chained audit log of a site or of the reducer',
+    load: async () => (await import('./commands/audit.js')).auditCommand(),
+  },
+  {
     name: 'package',
     description: 'compute packages: build, check, try out, publish',
     load: async () => (await import('./commands/package.js')).packageCommand(),

@@ -145,3 +145,19 @@ export const trailGcReplySchema = z.strictObject({
   dry_run: z.boolean(),
   removed: z.array(z.strictObject({ bucket: z.string(), key: z.string(), size: z.int() })),
 });
+
+/** `GET /audit` (admin): the reducer's hash-chained log; `broken_at` is the first line that does not follow. */
+export const auditSchema = z.object({
+  broken_at: z.int().nullable(),
+  lines: z.array(
+    z.object({
+      seq: z.int(),
+      at: z.string(),
+      reducer: z.string(),
+      event: z.string(),
+      details: z.record(z.string(), z.union([z.string(), z.number()])),
+      previous: z.string(),
+      hash: z.string(),
+    }),
+  ),
+});

@@ -84,7 +84,7 @@ function report({ result, platform }: Demo, flags: DemoFlags): string {
     'Look at it, and check every signature, digest and sum of it:',
     `  consilium trail show demo --store ${place}`,
     `  consilium trail verify --key ${platform.reducerKey} --store ${place}`,
-    `  ls ${platform.store}/consilium-models/trail/demo`,
+    ...(flags.store === undefined ? [`  ls ${platform.store}/consilium-models/trail/demo`] : []),
     '',
     'Leave it running, with the API and its documentation:',
     `  make demo ARGS=--keep-running        (or, later: consilium up --dir ${flags.dir})`,

@@ -104,6 +104,7 @@ function greet(platform: RunningPlatform, out: Output): void {
     '',
     'Next:',
     `  consilium login ${url} --token ${token}`,
+    '  consilium package key          (makes your publisher key, which client.yaml then allows)',
     '  consilium client-config create --name site-1 --data ./data > client.yaml',
     '  consilium client -i client.yaml',
     '',

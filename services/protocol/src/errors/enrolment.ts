@@ -2,6 +2,10 @@ import { defineErrors, kinds } from './spec.js';
 
 /** What the reducer says to people, sites and publishers it does not let in. */
 export const enrolmentErrors = defineErrors({
+  AUDIT_BROKEN: kinds.integrity(
+    'The hash-chained audit log was changed.',
+    'Lines from there on cannot be relied on: compare with a backup of the log.',
+  ),
   TRUST_DENIED: kinds.denied('The role does not allow this.', 'Ask an admin for a token with a higher role.'),
   TRUST_UNKNOWN_CLIENT: kinds.unauthenticated(
     'No such client has enrolled.',

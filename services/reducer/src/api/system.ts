@@ -1,19 +1,8 @@
-import { productVersion } from '@consilium/protocol';
+import { auditSchema, productVersion } from '@consilium/protocol';
 import { Gauge, Registry } from 'prom-client';
-import { z } from 'zod';
 import { brokenAt } from '../audit.js';
 import type { ApiContext } from './context.js';
 import type { Api } from './server.js';
-
-const auditLineSchema = z.object({
-  seq: z.int(),
-  at: z.string(),
-  reducer: z.string(),
-  event: z.string(),
-  details: z.record(z.string(), z.union([z.string(), z.number()])),
-  previous: z.string(),
-  hash: z.string(),
-});
 
 /** Routes below /api/v1 that are about the reducer itself. */
 export function systemRoutes(api: Api, context: ApiContext): void {
@@ -23,7 +12,7 @@ export function systemRoutes(api: Api, context: ApiContext): void {
     config: { access: 'admin' },
     schema: {
       summary: 'The hash-chained audit log; broken_at is the first line that does not follow',
-      response: { 200: z.object({ broken_at: z.int().nullable(), lines: z.array(auditLineSchema) }) },
+      response: { 200: auditSchema },
     },
     handler: async () => {
       const lines = await context.audit.lines();
