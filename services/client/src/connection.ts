@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WarmWorkers } from '@consilium/package-runner';
-import { type Bus, connectBus, httpDispatcher, httpFetch } from '@consilium/platform';
+import { type Bus, connectBus, type HealthState, httpDispatcher, httpFetch } from '@consilium/platform';
 import {
   asConsiliumError,
   type ConsiliumError,
@@ -25,6 +25,12 @@ import { TaskBoard } from './tasks/board.js';
 
 const LEAVE_MS = 2000;
 
+/** How far a client has come, as its health route says. */
+type Stage =
+  | { readonly state: 'joining'; readonly code?: string; readonly reason?: string }
+  | { readonly state: 'connecting' }
+  | { readonly state: 'connected'; readonly combiner: string };
+
 /** Everything of a client that has to do with others: enrolment, NATS, tasks. */
 export class Connection {
   readonly connected: Promise<void>;
@@ -40,6 +46,7 @@ export class Connection {
   #board: TaskBoard | undefined;
   #renewalSaid = '';
   #joined: () => void = () => undefined;
+  #stage: Stage = { state: 'joining' };
 
   constructor(parts: LocalParts) {
     this.#parts = parts;
@@ -86,13 +93,16 @@ export class Connection {
     const enrolled = await retrying(() => this.#enrolment.join(signal), {
       clock: this.#parts.clock,
       signal,
-      onRetry: (error, attempt, retry_ms) =>
+      onRetry: (error, attempt, retry_ms) => {
+        this.#stage = { state: 'joining', code: error.code, reason: error.detail };
         log.warn(
           { url: config.url, code: error.code, reason: error.detail, attempt, retry_ms },
           'the reducer cannot be reached yet, trying again',
-        ),
+        );
+      },
     });
     await this.#noteEnrolment(enrolled);
+    this.#stage = { state: 'connecting' };
     this.#bus = await this.#connect(enrolled, signal);
     await this.#work(this.#bus, signal);
   }
@@ -186,6 +196,7 @@ export class Connection {
       report: () => board.report(),
       apply: (tasks) => board.apply(tasks),
       onJoined: (combiner) => {
+        this.#stage = { state: 'connected', combiner };
         log.info({ combiner, server: bus.serverVersion }, 'connected');
         audit
           .append('client.connected', { combiner })
@@ -217,6 +228,17 @@ export class Connection {
       ({ files, bytes, digest }) => log.info({ files, bytes, digest }, 'data folder'),
       (error: unknown) => log.warn({ err: error }, 'the data folder cannot be read now'),
     );
+  }
+
+  /** How far the client has come; ready while it is connected and NATS answers. */
+  health(): HealthState {
+    const nats = this.#bus?.state;
+    return {
+      ready: this.#stage.state === 'connected' && nats === 'connected',
+      client: this.#parts.config.name,
+      ...this.#stage,
+      ...(nats === undefined ? {} : { nats }),
+    };
   }
 
   /** @param graceMs how long interrupted tasks have to be reported */

@@ -1,9 +1,11 @@
 import {
   type FolderLock,
+  type HealthServer,
   type Identity,
   type Logger,
   loadOrCreateIdentity,
   lockFolder,
+  serveHealth,
 } from '@consilium/platform';
 import type { ClientConfig } from '@consilium/protocol';
 import { type AuditLog, openAudit } from './audit/log.js';
@@ -24,6 +26,8 @@ export interface RunningClient {
   readonly name: string;
   /** This site's public key. */
   readonly key: string;
+  /** Address of the health routes, if there are any. */
+  readonly healthUrl: string | undefined;
   /** Resolves at the first answer of a combiner; rejects when the client has to end before that. */
   readonly connected: Promise<void>;
   /**
@@ -43,7 +47,7 @@ export interface RunningClient {
  * background.
  *
  * @throws ConsiliumError CLIENT_STATE_IN_USE, CLIENT_STATE_UNWRITABLE, CLIENT_AUDIT_BROKEN,
- *   CLIENT_ACCELERATOR_MISSING, TRUST_KEY_READABLE, TRUST_BAD_KEY, PKG_START_FAILED
+ *   CLIENT_ACCELERATOR_MISSING, UP_PORT_TAKEN (health.port), TRUST_KEY_READABLE, TRUST_BAD_KEY, PKG_START_FAILED
  */
 export async function startClient(config: ClientConfig, deps: ClientDeps): Promise<RunningClient> {
   const { log, clock = systemClock } = deps;
@@ -55,6 +59,8 @@ export async function startClient(config: ClientConfig, deps: ClientDeps): Promi
     unwritable: 'CLIENT_STATE_UNWRITABLE',
   });
   let audit: AuditLog | undefined;
+  let health: HealthServer | undefined;
+  let connection: Connection | undefined;
   try {
     await prepareFolders(folders);
     const identity = await loadOrCreateIdentity(folders.keyFile, 'user');
@@ -70,7 +76,10 @@ export async function startClient(config: ClientConfig, deps: ClientDeps): Promi
     const entries = await loadJournal(journal, log);
     await audit.append('client.started', { key: identity.publicKey, url: config.url, ...site.capabilities });
     introduce(config, identity, site, log);
-    const connection = new Connection({
+    if (config.health !== undefined) {
+      health = await serveHealth(config.health, () => connection?.health() ?? { ready: false });
+    }
+    connection = new Connection({
       config,
       folders,
       identity,
@@ -81,8 +90,9 @@ export async function startClient(config: ClientConfig, deps: ClientDeps): Promi
       clock,
       log,
     });
-    return running(connection, { config, identity, audit, lock, log });
+    return running(connection, { config, identity, audit, lock, log, health });
   } catch (error) {
+    await health?.close();
     await audit?.close();
     await lock.release();
     throw error;
@@ -91,9 +101,16 @@ export async function startClient(config: ClientConfig, deps: ClientDeps): Promi
 
 function running(
   connection: Connection,
-  parts: { config: ClientConfig; identity: Identity; audit: AuditLog; lock: FolderLock; log: Logger },
+  parts: {
+    config: ClientConfig;
+    identity: Identity;
+    audit: AuditLog;
+    lock: FolderLock;
+    log: Logger;
+    health: HealthServer | undefined;
+  },
 ): RunningClient {
-  const { config, identity, audit, lock, log } = parts;
+  const { config, identity, audit, lock, log, health } = parts;
   let stopped: Promise<void> | undefined;
   const stop = async (graceMs: number): Promise<void> => {
     try {
@@ -102,6 +119,7 @@ function running(
     } catch (error) {
       log.error({ err: error }, 'the client did not stop in order');
     } finally {
+      await health?.close();
       await audit.close();
       await lock.release();
     }
@@ -109,6 +127,7 @@ function running(
   return {
     name: config.name,
     key: identity.publicKey,
+    healthUrl: health?.url,
     connected: connection.connected,
     ended: connection.ended,
     stop: (graceMs = 10_000) => (stopped ??= stop(graceMs)),

@@ -54,6 +54,10 @@ export const clientConfigSchema = z.strictObject({
   /** Disk space for models and packages that were downloaded; the least recently used go first. */
   cache_size: size.default('20 GiB'),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  /** Where `GET /health` and `GET /ready` answer on this machine; nothing listens when it is left out. */
+  health: z
+    .strictObject({ host: z.string().default('127.0.0.1'), port: z.int().min(0).max(65_535) })
+    .optional(),
 });
 export type ClientConfig = z.infer<typeof clientConfigSchema>;
 

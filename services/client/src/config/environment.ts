@@ -5,6 +5,9 @@ import { kindAt, valuePaths } from './schema-fields.js';
 
 const PREFIX = 'CONSILIUM_';
 
+/** Variables of other parts of the product that resemble a key. */
+const elsewhere = new Set(['CONSILIUM_NATIVE']);
+
 function variableOf(path: readonly string[]): string {
   return PREFIX + path.join('__').toUpperCase();
 }
@@ -44,7 +47,7 @@ export function applyEnvironment(
         where: `environment variable ${name}`,
       });
     }
-    if (meant !== undefined) {
+    if (meant !== undefined && !elsewhere.has(name)) {
       notices.push(`Environment variable ${name} names no key of client.yaml; did you mean ${meant}?`);
     }
   }
