@@ -33,6 +33,8 @@ trap 'exit 130' INT TERM
 begin() {
   mkdir -p "$root"
   build=$(mktemp -d "$root/.build-XXXXXX")
+  # In an image another user reads it.
+  chmod 755 "$build"
   printf '{"private":true}\n' > "$build/package.json"
 }
 finish() {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { buildImages, command, type Ended, findEngine, hardened, repository } from '../support/containers.js';
 
 const engine = findEngine();
@@ -180,6 +181,31 @@ describe('docker run of the client image', {
     const format = '{{index .Config.Labels "org.opencontainers.image.licenses"}} {{.Config.User}}';
     const { stdout } = await command([docker, 'image', 'inspect', '--format', format, image]);
     assert.equal(stdout.trim(), 'Apache-2.0 10001:10001');
+  });
+
+  test('a baked-in package with Python trains without anything from outside', async () => {
+    assert.ok(typeof engine !== 'string');
+    const more = ['--build-arg', 'PACKAGE=compute-packages/breast-fna', '--build-arg', 'PYTHON=yes'];
+    const baked = buildImages(engine, { client: 'consilium-client:test-baked', more }).client;
+    const module = pathToFileURL(join(repository, 'compute-packages/breast-fna/dist/prepare.js')).href;
+    const { prepare } = (await import(module)) as { prepare(out: string, seed: number): unknown };
+    prepare(join(dir, 'sites'), 0);
+    const train = ['package', 'run', 'train', '/opt/consilium/package', '--data', '/app/data'];
+    const flags = [...hardened, '--network', 'none', '--volume', `${join(dir, 'sites/site-1')}:/app/data:ro`];
+    const { code, stdout, stderr } = await command([docker, 'run', '--rm', ...flags, baked, ...train]);
+    assert.equal(code, 0, stdout + stderr);
+    assert.match(stdout, /136 examples/);
+    const python = await command([
+      docker,
+      'run',
+      '--rm',
+      ...hardened,
+      '--entrypoint',
+      'python3',
+      baked,
+      '--version',
+    ]);
+    assert.match(python.stdout, /^Python 3/);
   });
 
   test('every example of client.yaml is accepted', async () => {

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Alliance } from '../support/alliance.js';
-import { buildImages, command, findEngine, output } from '../support/containers.js';
+import { buildImages, command, findEngine, hardened, output } from '../support/containers.js';
 
 const engine = findEngine();
 const sites = ['site-1', 'site-2', 'site-3'];
@@ -100,6 +100,20 @@ describe('the alliance of compose.yaml with clients in containers', {
     const session = await train('first');
     assert.equal(session.state, 'finished', session.reason ?? '');
     for (const site of sites) await healthy(`${alliance.project}-${site}`);
+  });
+
+  test('a token that another key has used ends the client with both ways out', async () => {
+    const site = sites[0]!;
+    const { code, stdout, stderr } = await command([
+      ...[alliance.engine.docker, 'run', '--rm', ...hardened, '--network', `${alliance.project}_${site}`],
+      ...['--volume', `${join(alliance.dir, 'work', `${site}.yaml`)}:/app/client.yaml:ro`],
+      ...['--volume', `${join(alliance.dir, 'data', site)}:/app/data:ro`],
+      // A new volume: the key is another one.
+      ...['--volume', '/var/lib/consilium', alliance.images.client],
+    ]);
+    assert.equal(code, 4, stdout + stderr);
+    assert.match(stderr, /TRUST_TOKEN_USED/);
+    assert.match(stderr, /state folder that holds its first key, or ask the operator for a new join token/);
   });
 
   test('the trail verifies against MinIO itself, every model recomputed', async () => {

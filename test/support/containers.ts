@@ -46,7 +46,13 @@ export interface Images {
 }
 
 /** Builds the base images without a registry, and ours on them. What did not change comes out of the cache. */
-export function buildImages({ docker }: Engine): Images {
+export function buildImages(
+  { docker }: Engine,
+  variant: { readonly client: string; readonly more: readonly string[] } = {
+    client: 'consilium-client:test',
+    more: [],
+  },
+): Images {
   const bases = execFileSync('bash', ['scripts/containers/base-images.sh'], {
     cwd: repository,
     encoding: 'utf8',
@@ -74,7 +80,7 @@ export function buildImages({ docker }: Engine): Images {
   };
   return {
     reducer: build('Dockerfile.reducer', 'consilium-reducer:test'),
-    client: build('Dockerfile.client', 'consilium-client:test', ['--target', 'cpu']),
+    client: build('Dockerfile.client', variant.client, ['--target', 'cpu', ...variant.more]),
     nats: base.NATS_IMAGE!,
     minio: base.MINIO_IMAGE!,
     gateway: base.GATEWAY_IMAGE!,
