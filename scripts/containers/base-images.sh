@@ -53,9 +53,12 @@ npm=$(dirname "$node")/../lib/node_modules/npm
 if ! has "consilium-test/node:$version"; then
   cp "$node" "$work/node:$version/node"
   cp -rL "$npm" "$work/node:$version/npm"
+  # As in the public image: headers, with which native backends are built.
+  cp -rL "$(dirname "$node")/../include" "$work/node:$version/include"
 fi
 from_debian "node:$version" 'COPY node /usr/local/bin/node
 COPY npm /usr/local/lib/node_modules/npm
+COPY include /usr/local/include
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx && npm --version'
 
 server() { # name, binary
