@@ -22,6 +22,7 @@ demo: build ## four hospitals train one model on real data, here and now
 	$(CONSILIUM) demo $(ARGS)
 
 test: build ## unit and integration tests; says what it skipped and why
+	@bash scripts/servers/quick.sh
 	node scripts/test.mjs unit integration
 
 learn: build ## federated against pooled and alone, seeds 0 to 9, and the packages learn
