@@ -128,7 +128,8 @@ np.savez_compressed(sys.argv[1], **{str(i): w for i, w in enumerate(weights)})
 print(json.dumps([w.tobytes().hex() for w in weights]))`;
   const expected = (await runPython(python, script, path)) as string[];
   const bytes = readFileSync(path);
-  assert.equal(bytes.readUInt16LE(4), 45);
+  // Python before 3.11.4 wrote the zip64 field and forgot to raise the version that it needs.
+  assert.ok([20, 45].includes(bytes.readUInt16LE(4)));
   assert.equal(bytes.readUInt16LE(8), 8);
   assert.equal(bytes.readUInt32LE(18), 0xffffffff);
   const reader = await openNpz(bufferSource(bytes));
