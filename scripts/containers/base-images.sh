@@ -27,7 +27,7 @@ if ! has "$debian"; then
   mirror=$(sed -nE 's/^URIs: *(\S+).*/\1/p; s/^deb (\[[^]]*\] )?(\S+).*/\2/p' \
     /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2> /dev/null | head -1 || true)
   debootstrap --variant=minbase --include=ca-certificates,libatomic1,libstdc++6 "$suite" "$work/debian" \
-    "${mirror:-http://deb.debian.org/debian}" > "$work/debootstrap.log" 2>&1 ||
+    ${mirror:+"$mirror"} > "$work/debootstrap.log" 2>&1 ||
     { tail -5 "$work/debootstrap.log" >&2; exit 1; }
   rm -rf "$work"/debian/var/cache/apt/archives/*.deb "$work"/debian/var/lib/apt/lists/*
   bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}

@@ -58,7 +58,7 @@ class Bootstrap {
       });
     };
     const cli = join(repository, 'services/cli/bin/consilium.js');
-    const words = keys.args.map((word: string) => (word === '/work/keys' ? out : word));
+    const words = keys.args.map((word: string) => (word === '/handover/keys' ? out : word));
     return [await script(restore), await this.#node([cli, ...words]), await script(publish)].join('');
   }
 

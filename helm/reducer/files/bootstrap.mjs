@@ -9,7 +9,7 @@ import { request as httpsRequest } from 'node:https';
 import { dirname, join, relative } from 'node:path';
 
 const { env } = process;
-const root = env.BOOTSTRAP_OUT ?? '/work/keys';
+const root = env.BOOTSTRAP_OUT ?? '/handover/keys';
 const account = env.SERVICE_ACCOUNT_DIR ?? '/var/run/secrets/kubernetes.io/serviceaccount';
 // Written by the chart: names, labels and what is managed here and what comes from Secrets of somebody else.
 const plan = JSON.parse(env.BOOTSTRAP_PLAN ?? '{}');
