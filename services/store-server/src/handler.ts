@@ -28,7 +28,7 @@ export async function handle(on: Handler, request: IncomingMessage, response: Se
   const { bucket, key, method } = target;
   if (method === 'GET') return await sendObject(on, target, request, response);
   if (method === 'PUT') {
-    const info = await on.objects.put(writeRequest(target, access, request), request);
+    const info = await on.objects.put(writeRequest(target, access, request), bodyOf(request));
     return describe(response, 200, info);
   }
   if (access === 'service' && method === 'HEAD') {
@@ -79,7 +79,7 @@ async function onUpload(
   if (method === 'PUT') {
     const number = wholeNumber(query.get(storeQuery.partNumber), storeQuery.partNumber);
     const size = bodySize(target, access, request);
-    await on.uploads.putPart({ bucket, key, uploadId }, number, size, request);
+    await on.uploads.putPart({ bucket, key, uploadId }, number, size, bodyOf(request));
     // Clients of S3 expect a tag of every part; the server itself does not need it.
     response.setHeader('etag', `"${number}"`);
     return empty(response, 200);
@@ -230,4 +230,12 @@ function json(response: ServerResponse, value: unknown): void {
   const text = JSON.stringify(value);
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
   response.end(text);
+}
+
+/**
+ * The body, without ending the connection when it is not read to its end: the sender could not read the answer that
+ * says why (a full disk).
+ */
+function bodyOf(request: IncomingMessage): AsyncIterable<Uint8Array> {
+  return request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
 }

@@ -137,6 +137,8 @@ async function answer(
       [storeHeader.code]: error.code,
     });
     response.end(request.method === 'HEAD' ? undefined : text);
+    // What is still on its way is read and dropped, so that the answer reaches the sender.
+    request.resume();
   }
 }
 
